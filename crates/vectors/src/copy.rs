@@ -16,6 +16,7 @@ use crate::row::Row;
 use crate::schema::Schema;
 use crate::store::{Budget, Cursor, Page, Sealed, Slot, Source, Target};
 use crate::stores::to_line;
+use crate::width::{Outcome, Width};
 
 /// How many pages wait between the reader and the writer.
 const N_WAITING: usize = 1;
@@ -55,6 +56,8 @@ pub struct Tally {
     pub n_aside: u64,
     /// The sum of the digests of all that were acknowledged.
     pub digest: RowDigest,
+    /// The fewest rows that a batch has had to have in this process, where the target took no more at once for a while.
+    pub least_rows: Option<usize>,
 }
 
 /// A copy that was begun: its partitions stand in the journal and its target is prepared.
@@ -92,6 +95,8 @@ impl Copying<'_> {
             all.iter().cloned().enumerate().filter(|(_, progress)| !progress.is_done).collect();
         let budget = target.budget();
         let budget = Budget { n_rows: limits.batch_rows.unwrap_or(budget.n_rows).clamp(1, budget.n_rows), ..budget };
+        let width = Mutex::new(Width::new(budget.n_rows));
+        let shared = &width;
         let n_parts: Vec<u64> = all.iter().map(|progress| progress.n_parts).collect();
         let beside: Vec<Box<dyn Target>> = (1..N_WRITERS).map_while(|_| target.beside()).collect();
         std::thread::scope(|scope| {
@@ -102,10 +107,10 @@ impl Copying<'_> {
             let (said, heard) = sync_channel(N_WRITERS);
             for mut target in beside {
                 let (receiver, said, n_parts) = (Arc::clone(&receiver), said.clone(), n_parts.clone());
-                scope.spawn(move || write_all(&mut *target, n_parts, &receiver, &said));
+                scope.spawn(move || write_all(&mut *target, shared, n_parts, &receiver, &said));
             }
             let first = &mut *target;
-            scope.spawn(move || write_all(first, n_parts, &receiver, &said));
+            scope.spawn(move || write_all(first, shared, n_parts, &receiver, &said));
             // What was done before its turn came.
             let mut early = BTreeMap::new();
             let mut turn = 0;
@@ -126,12 +131,12 @@ impl Copying<'_> {
                     progress.is_done = next.is_none();
                     progress.cursor = next.or(progress.cursor.take());
                     journal.acknowledge(idx, progress, &delivered.asides)?;
-                    watch(tally(&all, n_aside));
+                    watch(Tally { least_rows: now(&width).least(), ..tally(&all, n_aside) });
                 }
             }
             Ok(())
         })?;
-        let tally = tally(&all, n_aside);
+        let tally = Tally { least_rows: now(&width).least(), ..tally(&all, n_aside) };
         again(|| target.seal(&Sealed { n_rows: tally.n_rows, digest: tally.digest }))?;
         journal.seal()?;
         Ok(tally)
@@ -141,7 +146,7 @@ impl Copying<'_> {
 pub(crate) fn tally(all: &[Progress], n_aside: u64) -> Tally {
     let n_rows = all.iter().map(|progress| progress.n_rows).sum();
     let digest = all.iter().fold(0_u128, |sum, progress| sum.wrapping_add(progress.digest));
-    Tally { n_rows, n_aside, digest }
+    Tally { n_rows, n_aside, digest, least_rows: None }
 }
 
 /// Reads what is left of every partition. Ends when the writer has gone.
@@ -203,6 +208,7 @@ struct Written {
 /// Writes what comes until nothing does, or nobody asks any more.
 fn write_all(
     target: &mut dyn Target,
+    width: &Mutex<Width>,
     mut n_parts: Vec<u64>,
     receiver: &Mutex<Receiver<(u64, Result<Batch, Trouble>)>>,
     said: &SyncSender<(u64, Result<Written, Trouble>)>,
@@ -215,7 +221,7 @@ fn write_all(
             let Batch { idx, rows, asides, next } = batch;
             let slot = Slot { partition: idx, part: n_parts[idx] };
             let mut delivered = Delivered { asides, ..Delivered::default() };
-            deliver(target, slot, &rows, &mut delivered)?;
+            deliver(target, width, slot, &rows, &mut delivered)?;
             n_parts[idx] += delivered.n_parts;
             Ok(Written { idx, delivered, next })
         });
@@ -235,42 +241,58 @@ struct Delivered {
     asides: Vec<Aside>,
 }
 
-/// Brings rows into the target, in halves where it takes them no other way. `slot` is where the batch begins.
+/// The width that all writers share.
+fn now(width: &Mutex<Width>) -> Width {
+    // It is one value: who panicked has left it whole.
+    *width.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tells the writers what became of a batch.
+fn tell(width: &Mutex<Width>, outcome: Outcome) {
+    let mut width = width.lock().unwrap_or_else(PoisonError::into_inner);
+    *width = width.after(outcome);
+}
+
+/// Brings rows into the target, in batches of the width that it takes, and in halves where it takes them no other way. `slot` is where the first begins.
 fn deliver(
     target: &mut dyn Target,
+    width: &Mutex<Width>,
     slot: Slot,
-    rows: &[(Row, RowDigest)],
+    mut rows: &[(Row, RowDigest)],
     delivered: &mut Delivered,
 ) -> Result<(), Trouble> {
-    if rows.is_empty() {
-        return Ok(());
-    }
     let mut n_tries = 0;
-    loop {
+    while !rows.is_empty() {
+        let (batch, rest) = rows.split_at(rows.len().min(now(width).now()));
         let at = Slot { part: slot.part + delivered.n_parts, ..slot };
-        let trouble = match target.write(at, rows) {
-            Ok(()) => break,
-            Err(trouble) => trouble,
+        let Err(trouble) = target.write(at, batch) else {
+            tell(width, Outcome::Taken(batch.len()));
+            delivered.n_parts += 1;
+            delivered.n_rows += batch.len() as u64;
+            let sum = batch.iter().fold(0_u128, |sum, (_, digest)| sum.wrapping_add(*digest));
+            delivered.digest = delivered.digest.wrapping_add(sum);
+            (rows, n_tries) = (rest, 0);
+            continue;
         };
+        if trouble.is_too_much {
+            tell(width, Outcome::TooMuch(batch.len()));
+        }
         n_tries += 1;
-        match retry::next(trouble.class, n_tries, rows.len(), random()) {
+        match retry::next(trouble.class, n_tries, batch.len(), random()) {
             Next::Again(wait) => std::thread::sleep(trouble.wait(wait)),
             Next::Halves => {
-                let (first, second) = rows.split_at(rows.len() / 2);
-                deliver(target, slot, first, delivered)?;
-                return deliver(target, slot, second, delivered);
+                let (first, second) = batch.split_at(batch.len() / 2);
+                deliver(target, width, slot, first, delivered)?;
+                deliver(target, width, slot, second, delivered)?;
+                (rows, n_tries) = (rest, 0);
             }
             Next::Aside => {
-                delivered.asides.extend(rows.iter().map(|(row, _)| aside(row, trouble.why.clone())));
-                return Ok(());
+                delivered.asides.extend(batch.iter().map(|(row, _)| aside(row, trouble.why.clone())));
+                (rows, n_tries) = (rest, 0);
             }
             Next::Stop => return Err(trouble),
         }
     }
-    delivered.n_parts += 1;
-    delivered.n_rows += rows.len() as u64;
-    let sum = rows.iter().fold(0_u128, |sum, (_, digest)| sum.wrapping_add(*digest));
-    delivered.digest = delivered.digest.wrapping_add(sum);
     Ok(())
 }
 

@@ -25,3 +25,4 @@ pub mod standing;
 pub mod store;
 pub mod stores;
 pub mod verify;
+mod width;

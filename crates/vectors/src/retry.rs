@@ -25,6 +25,8 @@ pub struct Trouble {
     pub why: String,
     /// How long it asks to be left alone.
     pub after: Option<Duration>,
+    /// Whether it was more than the store takes at once, so that less may go well: too large, too fast, or not done in time.
+    pub is_too_much: bool,
 }
 
 impl Trouble {
@@ -45,7 +47,13 @@ impl Trouble {
 
     /// A failure of a class.
     pub fn of(class: Class, doing: impl Into<String>, why: impl ToString) -> Trouble {
-        Trouble { class, doing: doing.into(), why: why.to_string(), after: None }
+        Trouble { class, doing: doing.into(), why: why.to_string(), after: None, is_too_much: false }
+    }
+
+    /// The same, of what was too much at once if `is_so`.
+    #[must_use]
+    pub fn too_much(self, is_so: bool) -> Trouble {
+        Trouble { is_too_much: is_so, ..self }
     }
 
     /// How long to wait, where it would be `drawn` if nobody asked for more.

@@ -250,6 +250,63 @@ fn poison_is_put_aside_whole_and_the_rows_around_it_go_through() {
     assert_eq!(row_digest(&kept), row_digest(&source.rows[7]));
 }
 
+/// A target that takes only so many rows at once, whichever way it says so; it counts what it was asked.
+struct Narrow {
+    shelf: Shelf,
+    most: usize,
+    says: fn(&str) -> Trouble,
+    slots: Vec<(Slot, usize)>,
+    n_refused: usize,
+}
+
+impl Target for Narrow {
+    fn prepare(&mut self, _: &Schema, _: Option<&[u64]>) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    fn budget(&self) -> Budget {
+        Budget { n_rows: 64, n_bytes: usize::MAX }
+    }
+
+    fn write(&mut self, slot: Slot, rows: &[(Row, RowDigest)]) -> Result<(), Trouble> {
+        if rows.len() > self.most {
+            self.n_refused += 1;
+            return Err(Trouble { after: Some(Duration::ZERO), ..(self.says)("writing") }.too_much(true));
+        }
+        self.slots.push((slot, rows.len()));
+        self.shelf.write(slot, rows)
+    }
+
+    fn seal(&mut self, _: &Sealed) -> Result<(), Trouble> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_target_that_takes_less_at_once_gets_less_and_the_journal_counts_every_batch() {
+    let too_large: fn(&str) -> Trouble = |doing| Trouble::poison(doing, "413");
+    let too_many: fn(&str) -> Trouble = |doing| Trouble::transient(doing, "429");
+    for says in [too_large, too_many] {
+        let directory = TempDir::new().unwrap();
+        let mut source = Memory { rows: rows(1003), n_busy: 0, n_planned: 0 };
+        let mut target = Narrow { shelf: Shelf::default(), most: 20, says, slots: Vec::new(), n_refused: 0 };
+        // The worst moment, half way.
+        target.shelf.dies_after = Some(500);
+        copy(&directory, &mut source, &mut target).unwrap_err();
+        let tally = copy(&directory, &mut source, &mut target).unwrap();
+        assert_eq!((tally.n_rows, tally.n_aside, target.shelf.held.len()), (1003, 0, 1003));
+        assert!(tally.least_rows.is_some_and(|least| (8..20).contains(&least)), "{tally:?}");
+        // Without what is learned every page of 64 would be refused three times.
+        assert!(target.n_refused < 25, "{}", target.n_refused);
+        let progress = Journal::open(directory.path()).unwrap().progress().unwrap();
+        let n_parts: u64 = progress.iter().map(|part| part.n_parts).sum();
+        // What was written and not acknowledged is one page at most, and was written again to the same slots.
+        let slots: BTreeSet<(usize, u64)> = target.slots.iter().map(|(slot, _)| (slot.partition, slot.part)).collect();
+        assert_eq!(slots.len() as u64, n_parts);
+        assert!(target.slots.len() as u64 - n_parts <= 64 / 8);
+    }
+}
+
 #[test]
 fn where_everything_is_poison_the_copy_stops() {
     let directory = TempDir::new().unwrap();

@@ -95,11 +95,11 @@ impl Http {
                 Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(|error| error.to_string())?;
             Ok(Answer { status, body: body.to_bytes(), after: after.map(Duration::from_secs) })
         };
-        let done: Result<Answer, String> = match self.runtime.block_on(async { timeout(PATIENCE, exchange).await }) {
-            Ok(done) => done,
-            Err(_) => Err("no answer in ten minutes".to_owned()),
-        };
-        done.map_err(|why| Trouble::transient(doing, format!("{}: {why}", self.base)))
+        let trouble = |why: &str| Trouble::transient(doing, format!("{}: {why}", self.base));
+        match self.runtime.block_on(async { timeout(PATIENCE, exchange).await }) {
+            Ok(done) => done.map_err(|why: String| trouble(&why)),
+            Err(_) => Err(trouble("no answer in ten minutes").too_much(true)),
+        }
     }
 }
 
@@ -127,6 +127,9 @@ impl Answer {
         };
         let body = String::from_utf8_lossy(&self.body);
         let body: String = body.chars().take(MAX_TOLD).collect();
-        Err(Trouble { after: self.after, ..Trouble::of(class, doing, format!("{}: {body}", self.status)) })
+        // Not done in time, too large, too many, not done in time behind a proxy.
+        let is_too_much = matches!(self.status.as_u16(), 408 | 413 | 429 | 504);
+        let trouble = Trouble::of(class, doing, format!("{}: {body}", self.status)).too_much(is_too_much);
+        Err(Trouble { after: self.after, ..trouble })
     }
 }

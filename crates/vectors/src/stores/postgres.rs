@@ -33,6 +33,9 @@ const PARTITION: u64 = 50_000;
 /// The longest that one statement may take.
 const PATIENCE: Duration = Duration::from_mins(10);
 
+/// What it says when a statement is more than it takes: no memory, a limit of its settings, longer than a statement may take.
+const TOO_MUCH: [&str; 3] = ["53200", "53400", "57014"];
+
 /// What stands in the place of the password in an address; the password itself is in this variable.
 const PASSWORD: &str = "PGPASSWORD";
 
@@ -129,16 +132,19 @@ fn wait<T>(
 ) -> Result<T, Trouble> {
     match runtime.block_on(async { tokio::time::timeout(PATIENCE, statement).await }) {
         Ok(result) => result.map_err(|error| of(doing, &error)),
-        Err(_) => Err(Trouble::transient(doing, "no answer in ten minutes")),
+        Err(_) => Err(Trouble::transient(doing, "no answer in ten minutes").too_much(true)),
     }
 }
 
 /// What an error of the server, or of the way to it, means.
 fn of(doing: &str, error: &tokio_postgres::Error) -> Trouble {
-    let class = match error.code().map(tokio_postgres::error::SqlState::code) {
+    let code = error.code().map(tokio_postgres::error::SqlState::code);
+    let class = match code {
         // Data it does not take: data exceptions, integrity, a program limit, a row that comes twice in one statement.
         Some(code) if ["22", "23", "54", "21"].iter().any(|class| code.starts_with(class)) => Class::Poison,
         Some("53100") => Class::Permanent,
+        // It took longer than the server lets a statement take.
+        Some("57014") => Class::Transient,
         // Connections, serialisation, resources, somebody who shut it down, a lock.
         Some(code) if ["08", "40", "53", "57P", "55P"].iter().any(|class| code.starts_with(class)) => Class::Transient,
         Some(_) => Class::Permanent,
@@ -156,7 +162,8 @@ fn of(doing: &str, error: &tokio_postgres::Error) -> Trouble {
         },
         |said| format!("{} ({})", said.message(), said.code().code()),
     );
-    Trouble::of(class, doing, why)
+    let is_too_much = code.is_some_and(|code| TOO_MUCH.contains(&code));
+    Trouble::of(class, doing, why).too_much(is_too_much)
 }
 
 impl Source for Postgres {

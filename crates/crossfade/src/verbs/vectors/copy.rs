@@ -97,6 +97,7 @@ pub(super) fn both(
     let facts = json!({
         "source": source.to_string(), "target": target.to_string(), "run": directory, "n_rows": tally.n_rows, "n_aside": tally.n_aside,
         "digest": format!("{:032x}", tally.digest), "aside": asides, "comparison": comparison, "unproved": unproved,
+        "least_rows": tally.least_rows,
     });
     let is_same = comparison.as_ref().is_none_or(vectors::verify::Comparison::is_same);
     out.answer(&facts, || {
@@ -109,6 +110,7 @@ pub(super) fn both(
             text +=
                 &format!("{} rows were put aside; all of them are whole in {}\n", tally.n_aside, directory.display());
         }
+        text += &narrowed(tally);
         text.extend(unproved.iter().map(|why| format!("{why}\n")));
         text + &comparison.as_ref().map(verify::text).unwrap_or_default()
     });
@@ -116,6 +118,16 @@ pub(super) fn both(
         out.say(format_args!("`crossfade vectors verify {source} {target}` compares every row"));
     }
     Ok(if tally.n_aside == 0 && is_same { Exit::Ok } else { Exit::No })
+}
+
+/// What is told where the target took less at once than it was given.
+pub(super) fn narrowed(tally: Tally) -> String {
+    let told = |n| {
+        format!(
+            "the target took less at once for a while: batches went down to {n} rows, and up again as it took them\n"
+        )
+    };
+    tally.least_rows.map(told).unwrap_or_default()
 }
 
 fn text_of(value: &Value) -> &str {

@@ -12,7 +12,7 @@ use vectors::run::Run;
 use vectors::schema::Metric;
 use vectors::stores::Address;
 
-use super::copy::{DRAWN, How, MAX_NAMED, stopped, usual_directory};
+use super::copy::{DRAWN, How, MAX_NAMED, narrowed, stopped, usual_directory};
 use super::encoder::{self, Encoder, Flags, Pacing, Record};
 use super::{address, runs, stop_of, stop_of_run, verify};
 use crate::out::{Exit, Out, Stop};
@@ -201,6 +201,7 @@ fn ended(
     let mut facts = json!({
         "source": ends.source.to_string(), "target": ends.target.to_string(), "run": ends.directory, "vector": args.vector, "space": space,
         "n_rows": tally.n_rows, "n_aside": tally.n_aside, "digest": format!("{:032x}", tally.digest), "aside": asides, "comparison": comparison,
+        "least_rows": tally.least_rows,
     });
     if let (Value::Object(facts), Value::Object(more)) = (&mut facts, more) {
         facts.extend(more);
@@ -229,6 +230,7 @@ fn ended(
             let directory = ends.directory.display();
             text += &format!("{} rows were put aside; all of them are whole in {directory}\n", tally.n_aside);
         }
+        text += &narrowed(tally);
         text + &comparison.as_ref().map(verify::text).unwrap_or_default()
     });
     if comparison.is_none() {

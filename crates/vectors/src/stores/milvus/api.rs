@@ -371,7 +371,10 @@ impl Status {
         let number = if self.code == 0 { self.old } else { self.code };
         // A server that came back loads what was loaded before, which takes it up to half a minute.
         let after = (self.code == NOT_LOADED).then_some(LOADS_AGAIN);
-        Err(Trouble { after, ..Trouble::of(class, doing, format!("{} ({number}){hint}", self.reason)) })
+        // Short of memory, too many requests.
+        let is_too_much = matches!(self.code, 3 | 8 | 9);
+        let trouble = Trouble::of(class, doing, format!("{} ({number}){hint}", self.reason)).too_much(is_too_much);
+        Err(Trouble { after, ..trouble })
     }
 }
 

@@ -84,14 +84,17 @@ impl Grpc {
             let trailers = body.trailers().cloned().unwrap_or_default();
             Ok((outcome(&headers).or_else(|| outcome(&trailers)), body.to_bytes()))
         };
-        let done = match self.runtime.block_on(async { timeout(PATIENCE, exchange).await }) {
-            Ok(done) => done,
-            Err(_) => Err("no answer in five minutes".to_owned()),
+        let trouble = |why: &str| Trouble::transient(doing, format!("{}: {why}", self.base));
+        let (outcome, body) = match self.runtime.block_on(async { timeout(PATIENCE, exchange).await }) {
+            Ok(done) => done.map_err(|why: String| trouble(&why))?,
+            Err(_) => return Err(trouble("no answer in five minutes").too_much(true)),
         };
-        let (outcome, body) = done.map_err(|why: String| Trouble::transient(doing, format!("{}: {why}", self.base)))?;
         match outcome {
             Some((0, _)) => message_of(&body).ok_or_else(|| Trouble::transient(doing, "the answer breaks off")),
-            Some((code, why)) => Err(Trouble::of(class(code), doing, format!("gRPC {code}: {why}"))),
+            Some((code, why)) => {
+                // Deadline exceeded, resource exhausted: a message larger than the server takes among it.
+                Err(Trouble::of(class(code), doing, format!("gRPC {code}: {why}")).too_much(matches!(code, 4 | 8)))
+            }
             None => Err(Trouble::transient(doing, "the answer breaks off")),
         }
     }

@@ -238,8 +238,10 @@ fn is_near(written: &Value, read: &Value) -> bool {
 /// Adds what filters ask for that the fields themselves do not say.
 fn asked_otherwise(metadata: Option<&Metadata>, payload: &mut Map<String, Value>) {
     let (mut there, mut by_digits) = (Vec::new(), Map::new());
-    for (key, text) in metadata.map(Metadata::fields).unwrap_or_default() {
-        let Some(value) = payload.get(&key) else { continue };
+    let fields = metadata.map(Metadata::fields).unwrap_or_default();
+    for (key, text) in fields.into_iter().filter(|(key, _)| !key.starts_with(OURS)) {
+        // What no 64-bit float holds is not among them.
+        let value = payload.get(&key).unwrap_or(&Value::Null);
         if text != "null" && (value.is_null() || value.as_array().is_some_and(Vec::is_empty)) {
             there.push(Value::from(key.as_str()));
         }
