@@ -48,25 +48,18 @@ pub(crate) fn verdict(
         (Decision::Hybridize, _) => {
             format!("Move to `{to}` what its server accepts; keep the requests it refuses on `{from}`.")
         }
-        (Decision::Stay, "S2") => {
-            // What took it back now, and not what did before it was begun again.
-            let before = live.filter(|live| !live.taken_back).and_then(|live| live.taken_back_before.as_deref());
-            let why = live.map_or("a guard was breached", |live| number(before.unwrap_or(&live.reason)));
-            let again = match (before, live) {
-                (Some(_), Some(live)) => {
-                    format!(
-                        "; it was begun again with the same model, prompt and parameters, and ended ({})",
-                        live.label
-                    )
-                }
-                _ => String::new(),
-            };
-            format!("Keep `{from}`: the rollout's guards took `{to}` back — {why}{again}.")
-        }
-        (Decision::Stay, "S3") => {
-            let seen = failing[0].map(seen_failing).unwrap_or_default();
-            format!("Keep `{from}`: when `{to}` was asked last, {seen}, and nothing on record is newer than that.")
-        }
+        (Decision::Stay, "S2") => taken_back((from, to), areas, live),
+        (Decision::Stay, "S3") => match (&mv.down, failing[0]) {
+            (Some(down), _) => format!(
+                "Keep `{from}`: `{to}` takes no calls now; its breaker has been open since {}, the last failure before that `{}`.",
+                moment(down.since_us),
+                down.kind
+            ),
+            (None, seen) => format!(
+                "Keep `{from}`: when `{to}` was asked last, {}, and nothing on record is newer than that.",
+                seen.map(seen_failing).unwrap_or_default()
+            ),
+        },
         (Decision::Stay, _) => {
             let fails = format!("`{to}` fails {}", failed(areas));
             if let Some(live) = live.filter(|live| live.is_under_way() && !live.has_traffic()) {
@@ -91,6 +84,21 @@ pub(crate) fn verdict(
             }
         }
     }
+}
+
+/// Of a rollout whose guards took the candidate back: by what they did it, and by what they did before it was begun again.
+fn taken_back((from, to): (&str, &str), areas: &[Found], live: Option<&Live>) -> String {
+    let before = live.filter(|live| !live.taken_back).and_then(|live| live.taken_back_before.as_deref());
+    let why = live.map_or("a guard was breached", |live| number(before.unwrap_or(&live.reason)));
+    let (Some(_), Some(live)) = (before, live) else {
+        return format!("Keep `{from}`: the rollout's guards took `{to}` back — {why}.");
+    };
+    let fails = areas.iter().any(|found| found.required && found.standing == Standing::Fail);
+    let fails = if fails { format!(" And it fails {}.", failed(areas)) } else { String::new() };
+    format!(
+        "Keep `{from}`: the rollout's guards took `{to}` back — {why}; it was begun again with the same model, prompt and parameters, and ended ({}).{fails}",
+        live.label
+    )
 }
 
 /// Of a rollout that was begun again with nothing of its targets changed.
@@ -240,7 +248,7 @@ pub(crate) fn next(mv: &Move, (decision, rule): (Decision, &str), areas: &[Found
         && let Some((rollout, live)) = mv.rollout.as_ref().zip(live).filter(|(_, live)| live.is_under_way())
     {
         return format!(
-            "Approve nothing and switch nothing by hand; find out why it fails: `crossfade rollout status {rollout}`. The rollout goes on with copies at {}, and this page follows once enough of them are answered. To stop it: `crossfade rollout abort {rollout} --reason TEXT`.",
+            "Approve nothing and switch nothing by hand; find out why it fails: `crossfade rollout status {rollout}`. The rollout goes on with copies at {}, and this page follows once enough of them are answered, twenty in a row at the least. To stop it: `crossfade rollout abort {rollout} --reason TEXT`.",
             live.place()
         );
     }
@@ -275,24 +283,43 @@ fn of_failed(areas: &[Found]) -> Option<&String> {
     failed.filter_map(|found| found.again.as_ref()).next()
 }
 
+/// What a rollout that proves the same move once more is called.
+pub(crate) fn again_name(mv: &Move) -> Option<String> {
+    let (from, to) = (&mv.baseline.name, &mv.candidate.as_ref()?.name);
+    Some(mv.rollout.as_ref().map_or_else(|| format!("{from}-to-{to}"), |before| format!("{before}-again")))
+}
+
 /// A rollout that proves the same move once more, with its line of the config.
 pub(crate) fn again_by_rollout(mv: &Move) -> Option<String> {
     let (from, to) = (&mv.baseline.name, &mv.candidate.as_ref()?.name);
-    let name = mv.rollout.as_ref().map_or_else(|| format!("{from}-to-{to}"), |before| format!("{before}-again"));
+    let name = again_name(mv)?;
     let stages = mv.rollout.as_ref().map_or_else(String::new, |before| {
         format!(" (with the stages and the policy that `{before}` had; without them it takes the default ones)")
     });
+    let back = if mv.switched {
+        let out = out_of_fallback(mv, from);
+        format!(
+            "in one edit of the config, which gives users back to `{from}` meanwhile, `routes.{}.target: {from}`{out} and ",
+            mv.route
+        )
+    } else {
+        "in the config ".to_owned()
+    };
     Some(format!(
-        "in the config `rollouts: {{ {name}: {{ route: {}, baseline: {from}, candidate: {to} }} }}`{stages}, then `crossfade reload` and `crossfade rollout start {name}`",
+        "{back}`rollouts: {{ {name}: {{ route: {}, baseline: {from}, candidate: {to} }} }}`{stages}, then `crossfade reload` and `crossfade rollout start {name}`",
         mv.route
     ))
 }
 
+/// That a target of a route stands in for it no more, where it does.
+fn out_of_fallback(mv: &Move, name: &str) -> String {
+    let is_fallback = mv.fallback.iter().any(|target| target.name == name);
+    if is_fallback { format!(" and take `{name}` out of `routes.{}.fallback`", mv.route) } else { String::new() }
+}
+
 /// The lines of the config that make `name` the route's target.
 fn set_target(mv: &Move, name: &str) -> String {
-    let is_fallback = mv.fallback.iter().any(|target| target.name == name);
-    let out =
-        if is_fallback { format!(" and take `{name}` out of `routes.{}.fallback`", mv.route) } else { String::new() };
+    let out = out_of_fallback(mv, name);
     format!("in the config set `routes.{}.target: {name}`{out}, then `crossfade reload`", mv.route)
 }
 
@@ -322,6 +349,12 @@ pub(crate) fn idle(mv: &Move, live: Option<&Live>, failing: Option<&Failing>) ->
                 "no user is sent to it"
             };
             format!("it stays at {} until {} it to {}; {back}.", live.place(), missing_approvals(live), next_step(live))
+        }
+        Some(live) if live.is_under_way() && !live.has_traffic() && (failing.is_some() || mv.down.is_some()) => {
+            format!(
+                "copies go on at {}; users are sent to `{to}` only once all its gates pass, and proof of harm ends it by itself.",
+                live.place()
+            )
         }
         Some(live) if live.is_under_way() && live.next.is_none() => format!(
             "the rollout is on its last step, {}: it completes by itself when its gates pass and then stays there, and goes back by itself on proof of harm.",

@@ -13,7 +13,7 @@ use crate::failing;
 use crate::figure::{Figure, Unit};
 use crate::load::{Traffic, at_load, peak_per_second};
 use crate::rows::{CALLS, Call, Rows, SETTINGS};
-use crate::settings::{LatencyOf, Move};
+use crate::settings::{LatencyDemand, LatencyOf, Move};
 use crate::words::{moment, n_of};
 
 /// Fewer answers than this say nothing of a 95th percentile.
@@ -24,6 +24,8 @@ const ALPHA: f64 = 0.05;
 const Z: f64 = 1.959_964;
 /// Benchmarks whose loads are this close count as of one load, of which the newest counts.
 const SAME_LOAD: f64 = 1.1;
+/// So many of the newest calls show whether slow ones are of the past.
+const NEWEST: usize = 200;
 /// What a call without an answer counts as: later than any that had one. The sketch keeps nothing longer.
 const NEVER_US: u64 = 3_600_000_000;
 /// Failures that say nothing of how fast a target answers: the caller's own doing, or nobody was asked.
@@ -401,13 +403,50 @@ fn with_bench(
     }
     figures.insert(0, figure);
     let simulated = found.simulated || level.simulated;
-    // Calls that failed before a benchmark began say nothing of it; slow ones do.
-    let calls = p95(&sketch(&traffic.candidate, demand.of));
-    let is_past = calls.as_ref().is_some_and(is_outage) && failing::last_us(&traffic.candidate) < level.at_us;
-    if found.standing == Standing::Fail && !is_past {
-        return Found { because: format!("{} on record; {because}", found.because), figures, simulated, ..found };
+    if found.standing == Standing::Fail && !is_past((standing, demand), &traffic.candidate, level.at_us) {
+        let until = if standing == Standing::Pass {
+            format!(
+                "; that is over once the newest {NEWEST} calls, copies too, are below it as well, and a benchmark of then"
+            )
+        } else {
+            String::new()
+        };
+        return Found {
+            because: format!("{} on record; {because}{until}", found.because),
+            figures,
+            simulated,
+            ..found
+        };
     }
     Found { standing, because, settle, figures, decides, simulated, ..found }
+}
+
+/// Whether what fails on record is of the past: calls that failed before a benchmark began, at `benched_us`, say nothing of it; slow ones do, unless newer ones
+/// are not.
+fn is_past((standing, demand): (Standing, &LatencyDemand), calls: &[&Call], benched_us: u64) -> bool {
+    let of_all = p95(&sketch(calls, demand.of));
+    of_all.as_ref().is_some_and(is_outage) && failing::last_us(calls) < benched_us
+        || standing == Standing::Pass && was_slow(calls, demand, benched_us)
+}
+
+/// Whether slow calls on record are of the past: of the newest nineteen in twenty are shown to be in time, and those before them that were late came before a
+/// benchmark, at `benched_us`, that passes.
+fn was_slow(calls: &[&Call], demand: &LatencyDemand, benched_us: u64) -> bool {
+    let is_late = |call: &&&Call| {
+        let took = if demand.of == LatencyOf::Total { call.duration_us } else { call.first_token_us };
+        match &call.failure {
+            Some(failure) => !NOT_LATE.contains(&failure.as_str()),
+            None => took.is_some_and(|us| us as f64 >= demand.p95_ms as f64 * 1000.0),
+        }
+    };
+    let mut calls = calls.to_vec();
+    calls.sort_by_key(|call| std::cmp::Reverse(call.at_us));
+    let (newest, before) = calls.split_at(calls.len().min(NEWEST));
+    let n_late = newest.iter().filter(is_late).count();
+    let in_time = wilson((newest.len() - n_late) as u64, newest.len() as u64, Z);
+    newest.len() == NEWEST
+        && in_time.is_some_and(|(low, _)| low > 0.95)
+        && before.iter().filter(is_late).all(|call| call.at_us < benched_us)
 }
 
 /// What a search for the most load found, held against what is wanted.

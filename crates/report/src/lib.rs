@@ -58,7 +58,7 @@ pub use report::{Engine, MoveReport, Report, report};
 pub use rows::{Asked, Call, CasePair, FiledRow, RolloutRow, Rows, RowsError, Run, RunHead, Upload};
 pub use rules::{Rule, rules};
 pub use settings::{
-    Demanded, LatencyDemand, LatencyOf, Move, QualityDemand, RecordedLoad, SafetyDemand, Scorecard, Settings,
+    Demanded, Down, LatencyDemand, LatencyOf, Move, QualityDemand, RecordedLoad, SafetyDemand, Scorecard, Settings,
     TargetFacts, TcoDemand, ThroughputDemand, Worksheet,
 };
 pub use verify::{MOST_NAMED, Mismatch, VerifyError, verify};

@@ -282,7 +282,8 @@ fn one(
     let benched_us = benches.levels.iter().map(|level| level.at_us).max().unwrap_or(0);
     let failing = failing(mv, &traffic, is_watched, benched_us);
     let mut facts = facts(mv, &areas, live.as_ref(), [&quality.good_parts, &quality.worse_parts], n_refused);
-    let newest = if failing.is_some() { "failing" } else { "other" };
+    let is_down = mv.down.is_some() && !is_watched;
+    let newest = if failing.is_some() || is_down { "failing" } else { "other" };
     facts.insert("newest", newest.to_owned());
     let rule = decide(rules, &facts);
     // The last rule asks for nothing.

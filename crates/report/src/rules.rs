@@ -26,7 +26,7 @@ pub(crate) type Facts = BTreeMap<&'static str, String>;
 ///
 /// Facts are `candidate` (`named`, `none`); each area with its standing, `optional` where the scorecard does not require it; `all` and
 /// `all_but_quality`, `all_but_throughput`: `pass` where every other required area is one, else `open`; `rollout` (`taken_back`; `resumed`: taken back before, and not changed since; `other`);
-/// `newest` calls of a candidate that no guard watches (`failing`, `other`);
+/// `newest` calls of a candidate whose users no guard watches (`failing`, also where its breaker is open; `other`);
 /// `good_parts`, `worse_parts` and `refused` (`some`, `none`).
 #[must_use]
 pub fn rules() -> Vec<Rule> {
@@ -117,7 +117,7 @@ fn first() -> Vec<Rule> {
             "S3",
             &[("newest", &["failing"])],
             Decision::Stay,
-            "Of the candidate's newest calls more than one in twenty fail, which is not by chance, and no guard watches it.",
+            "Of the candidate's newest calls more than one in twenty fail, which is not by chance, or its breaker is open; no guard takes users back, as it has none by a rollout.",
         ),
     ]
 }

@@ -1,6 +1,6 @@
 //! Safety: results that were filed for the rollout under a name that speaks of safety. Nothing filed is "not run", never a pass.
 
-use crate::advice::again_by_rollout;
+use crate::advice::{again_by_rollout, again_name};
 use crate::area::{Area, Found, Standing};
 use crate::commands;
 use crate::figure::{Figure, Unit};
@@ -93,9 +93,9 @@ fn settled_by(rows: &Rows, mv: &Move) -> String {
             commands::file(rollout, name)
         ),
         None if mv.switched => format!(
-            "a red-team run is filed for a rollout, and none leads to what the route asks already; to have one: the way back, {}, and then {}",
+            "a red-team run is filed for a rollout, and this move has none; to have one: {}; then {}",
             again_by_rollout(mv).unwrap_or_default(),
-            commands::file("ROLLOUT", name)
+            commands::file(&again_name(mv).unwrap_or_else(|| "ROLLOUT".to_owned()), name)
         ),
         None => format!(
             "a rollout on the route `{}` in the config, started, and a red-team run filed for it: {}",

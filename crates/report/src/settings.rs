@@ -186,6 +186,9 @@ pub struct Move {
     /// Hash of what the evidence of that rollout is about, as the config has it now; `None` where the config has no such rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// That the candidate takes no calls now, where a gateway ran when this was made and said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down: Option<Down>,
     /// Whether it is done: the rollout completed, is out of the config, and the route asks the candidate itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub switched: bool,
@@ -203,6 +206,15 @@ pub struct Move {
     /// What came in within the age of evidence; `None` where nothing is on record.
     #[serde(default)]
     pub recorded: Option<RecordedLoad>,
+}
+
+/// A candidate that takes no calls: its breaker is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Down {
+    /// Since when, Unix microseconds.
+    pub since_us: u64,
+    /// The kind of the last failure before that: `http_500`.
+    pub kind: String,
 }
 
 /// What came in on a route, as the store counted all of it.

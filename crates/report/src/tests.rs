@@ -169,6 +169,7 @@ pub(crate) fn rows() -> Rows {
         route: "chat".to_owned(),
         rollout: Some("to-own".to_owned()),
         fingerprint: None,
+        down: None,
         switched: false,
         set_back: false,
         baseline: gpt.clone(),

@@ -128,7 +128,9 @@ pub(crate) fn live_why(live: &Live) -> String {
         return live.reason.clone();
     }
     let n_passed = live.gates.iter().filter(|gate| gate.passed).count();
-    format!("at {} now, {n_passed} of its {} gates passed there", live.place(), live.gates.len())
+    let held = live.missing.first().and_then(|missing| missing.split([':', ';']).next());
+    let held = held.map_or_else(String::new, |held| format!("; missing yet: {held}"));
+    format!("at {} now, {n_passed} of its {} gates passed there{held}", live.place(), live.gates.len())
 }
 
 /// That the running gateway serves another config than the one this was made from.

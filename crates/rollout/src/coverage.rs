@@ -153,7 +153,9 @@ pub fn remedy(reason: &str) -> Option<&'static str> {
         "paused" => {
             "the candidate's server refuses for its own limits (429): raise these, or lower `stages.shadow.budget.per_second` and `stages.shadow.sample`"
         }
-        "breaker_open" => "the candidate's server fails: mend that first; `crossfade exchanges pairs` shows how",
+        "breaker_open" => {
+            "the candidate's server failed (`crossfade exchanges pairs` shows how): mend that; once it answers, copies of new requests make up for those"
+        }
         "residency" => {
             "these requests may not leave the house, and the candidate is outside: a candidate inside takes them"
         }

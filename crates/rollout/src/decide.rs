@@ -314,7 +314,8 @@ impl Reason {
             Self::BreakerOpen => {
                 Some("the candidate's circuit breaker is open: its server has to answer again".to_owned())
             }
-            Self::Coverage { worst, .. } => lost(worst.as_ref()?),
+            // While the breaker is open, that says so; once it is shut, new requests make up for what was lost.
+            Self::Coverage { worst, .. } => lost(worst.as_ref().filter(|worst| *worst != "breaker_open")?),
             Self::StrataCoverage { worst: Some(_), .. } => Some("copies of some kinds of requests are lost".to_owned()),
             Self::NotFiled { kind, name, .. } => Some(format!("{} `{name}` is not filed", kind.as_str())),
             Self::JournalDrops { .. } => Some("the journal has lost too many records".to_owned()),

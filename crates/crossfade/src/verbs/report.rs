@@ -84,7 +84,11 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     }
     let asked = &args.asked;
     let mut rows = gather::rows(place, asked)?;
-    rows.settings.unserved = Source::open(place)?.serves_another(&rows.settings.config_hash);
+    let source = Source::open(place)?;
+    rows.settings.unserved = source.serves_another(&rows.settings.config_hash);
+    for mv in rows.settings.moves.iter_mut().filter(|mv| !mv.switched) {
+        mv.down = mv.rollout.as_ref().and_then(|name| super::rollout::down(&source, name));
+    }
     let made = bundle(&rows, &engine::Rooms).map_err(Stop::failed)?;
     match &asked.output {
         Some(dir) => write(dir, &made, asked, out)?,

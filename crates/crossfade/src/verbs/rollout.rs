@@ -258,6 +258,14 @@ fn list(source: &Source, out: &Out) -> Result<Exit, Stop> {
     Ok(Exit::Ok)
 }
 
+/// Whether a running gateway says that the candidate of a rollout takes no calls now.
+pub(crate) fn down(source: &Source, name: &str) -> Option<report::Down> {
+    let path = format!("/api/rollouts/{}", percent(name));
+    let value = source.read(&path, |database| operations::rollouts::status(database, name)).ok()?;
+    let down = serde_json::from_value::<RolloutView>(value).ok()?.down?;
+    Some(report::Down { since_us: down.since_us, kind: down.kind })
+}
+
 /// A rollout as it was found, and how its page is to look.
 struct Reading {
     value: Value,

@@ -188,9 +188,57 @@ fn what_failed_before_it_was_repaired_is_measured_again_by_a_benchmark_after_tha
 }
 
 #[test]
+fn a_candidate_whose_breaker_is_open_is_no_reason_to_switch_whatever_the_record_says() {
+    let mut rows = rows();
+    assert_eq!(at("active", rows.clone()).moves[0].rule, "A1");
+    rows.settings.moves[0].down = Some(crate::Down { since_us: NOW_US - 60_000_000, kind: "http_500".to_owned() });
+    let mv = &at("active", rows.clone()).moves[0];
+    assert_eq!((mv.decision, mv.rule), (Decision::Stay, "S3"));
+    assert!(mv.verdict.starts_with("Keep `gpt`: `own` takes no calls now; its breaker has been open since "));
+    assert!(mv.verdict.ends_with("the last failure before that `http_500`."), "{}", mv.verdict);
+    assert!(mv.idle.starts_with("copies go on at active; users are sent to `own` only once all"), "{}", mv.idle);
+    // Of a candidate that has users its guards decide.
+    assert_ne!(at("resumed live", rows).moves[0].rule, "S3");
+}
+
+#[test]
+fn slow_calls_are_of_the_past_once_the_newest_two_hundred_and_a_benchmark_after_them_are_fast() {
+    let mut rows = rows();
+    let own = target("own", "self_hosted");
+    let from = |from_us: u64, n: u64, ms: u64| {
+        let calls = calls(n, &own, ms).into_iter().enumerate();
+        calls.map(move |(idx, call)| Call { at_us: from_us + idx as u64, ..call }).collect::<Vec<Call>>()
+    };
+    rows.calls.extend(from(NOW_US - 9_000_000, 600, 5_000));
+    let benched = |at_us: u64| {
+        let mut upload = bench(FAST, 64.0, 70.0);
+        let mut text: Value = serde_json::from_str(&upload.text).unwrap();
+        text["at_us"] = json!(at_us);
+        upload.text = text.to_string();
+        vec![upload]
+    };
+    rows.benches = benched(NOW_US - 1_000_000);
+    let latency = |rows: &Rows| report(rows, &Plain).moves[0].areas[1].clone();
+    let found = latency(&rows);
+    assert_eq!(found.standing, Standing::Fail);
+    assert!(found.because.contains("that is over once the newest 200 calls, copies too"), "{}", found.because);
+    rows.calls.extend(from(NOW_US - 5_000_000, 150, 300));
+    assert_eq!(latency(&rows).standing, Standing::Fail);
+    rows.calls.extend(from(NOW_US - 4_000_000, 150, 300));
+    assert_eq!(latency(&rows).standing, Standing::Pass);
+    rows.benches = benched(NOW_US - 10_000_000);
+    assert_eq!(latency(&rows).standing, Standing::Fail, "a benchmark of before it was slow shows nothing of today");
+}
+
+#[test]
 fn a_target_that_the_config_made_the_routes_without_a_rollout_says_so_and_the_way_back() {
     let mut rows = rows();
     (rows.settings.moves[0].switched, rows.settings.moves[0].rollout) = (true, None);
+    let mut unsafe_yet = rows.clone();
+    unsafe_yet.filed.clear();
+    let settle = report(&unsafe_yet, &Plain).moves[0].areas[3].settle.clone().unwrap();
+    let edit = "in one edit of the config, which gives users back to `gpt` meanwhile, `routes.chat.target: gpt` and `rollouts: { gpt-to-own: {";
+    assert!(settle.contains(edit) && settle.contains("`crossfade rollout file gpt-to-own"), "{settle}");
     let mv = &report(&rows, &Plain).moves[0];
     let start = "Leave it as it is: the config made `own` the route's target, and no rollout on record proved it on live traffic. Today ";
     assert!(mv.verdict.starts_with(start), "{}", mv.verdict);

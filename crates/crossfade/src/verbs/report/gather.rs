@@ -315,6 +315,7 @@ fn one(
         route: route.name.clone(),
         rollout: rollout.cloned(),
         fingerprint: rollout.and_then(|name| config.snapshot.rollouts.get(name)).map(|it| it.fingerprint.clone()),
+        down: None,
         switched: false,
         set_back: false,
         baseline: of(baseline).unwrap_or_else(|| unknown(baseline)),
