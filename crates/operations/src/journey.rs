@@ -428,6 +428,7 @@ mod tests {
             standing: Ok(RunStanding {
                 source: "a".to_owned(),
                 target: "b".to_owned(),
+                target_at: "b".to_owned(),
                 state: state.to_owned(),
                 n_rows: 9,
                 n_done: 4,

@@ -113,6 +113,8 @@ pub struct RunStanding {
     pub source: String,
     /// Where it goes.
     pub target: String,
+    /// The same with the whole path of its file, where it is known.
+    pub target_at: String,
     /// `running`, `stopped` or `through`.
     pub state: String,
     /// Rows that the source said it had.
@@ -273,6 +275,7 @@ mod tests {
             let standing = RunStanding {
                 source: source.to_owned(),
                 target: "b".to_owned(),
+                target_at: "b".to_owned(),
                 state: state.to_owned(),
                 n_rows: 2,
                 n_done: 2,

@@ -275,10 +275,15 @@ pub(super) fn guard(response: &mut Response<Full<Bytes>>) {
     }
 }
 
+/// So many columns fit beside each other on a telephone; of more, the rows are shown as blocks there.
+const BESIDE: usize = 3;
+
 /// A table that scrolls by itself where it is wider than the page. What it shows is said in its caption.
 pub(super) fn table(caption: &str, heads: &[&str], rows: &Markup) -> Markup {
+    let is_stacked = heads.len() > BESIDE;
+    let rows = if is_stacked { &named(heads, &rows.0) } else { rows };
     html! {
-        div.scroll tabindex="0" role="region" aria-label=(caption) {
+        div.scroll.stacked[is_stacked] tabindex="0" role="region" aria-label=(caption) {
             table {
                 caption { (caption) }
                 thead { tr { @for head in heads { th scope="col" { (head) } } } }
@@ -286,6 +291,36 @@ pub(super) fn table(caption: &str, heads: &[&str], rows: &Markup) -> Markup {
             }
         }
     }
+}
+
+/// Rows whose cells say the head of their column, for where no heads are shown; a cell without a value says so. Texts in them are escaped: a tag is one of ours.
+fn named(heads: &[&str], rows: &str) -> Markup {
+    let heads: Vec<String> = heads.iter().map(|head| html! { (head) }.into_string()).collect();
+    let mut shown = String::with_capacity(rows.len() + rows.len() / 4);
+    let mut column = 0;
+    for (idx, piece) in rows.split("<t").enumerate() {
+        if idx > 0 {
+            shown.push_str("<t");
+        }
+        let is_cell = idx > 0 && piece.starts_with(['d', 'h']);
+        if !is_cell {
+            column = if idx > 0 && piece.starts_with('r') { 0 } else { column };
+            shown.push_str(piece);
+            continue;
+        }
+        let (kind, rest) = piece.split_at(1);
+        shown.push_str(kind);
+        if let Some(head) = heads.get(column).filter(|head| !head.is_empty()) {
+            shown.push_str(&format!(" data-head=\"{head}\""));
+        }
+        let is_nothing = rest.split_once('>').is_some_and(|(_, text)| text.starts_with("–<") || text.starts_with("</"));
+        if is_nothing {
+            shown.push_str(" data-nothing");
+        }
+        shown.push_str(rest);
+        column += 1;
+    }
+    PreEscaped(shown)
 }
 
 /// A word in a coloured frame; the word says it too.
@@ -320,4 +355,20 @@ pub(super) fn scrolled(name: &str, markup: &str) -> Markup {
 /// A link to a rollout's page.
 pub(super) fn rollout_link(name: &str) -> Markup {
     html! { a href=(format!("/rollouts/{}", escape(name))) { bdi { (name) } } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_says_the_head_of_its_column_and_a_text_of_others_is_none() {
+        let rows = html! { tr { th scope="row" { "<td>" } td.number { "1" } td { "–" } td { time { "now" } } } tr { td { "a" } } };
+        assert_eq!(
+            named(&["Name", "A & B", "", "When"], &rows.0).0,
+            "<tr><th data-head=\"Name\" scope=\"row\">&lt;td&gt;</th><td data-head=\"A &amp; B\" class=\"number\">1</td><td data-nothing>–</td>\
+             <td data-head=\"When\"><time>now</time></td></tr><tr><td data-head=\"Name\">a</td></tr>"
+        );
+        assert!(!table("c", &["a", "b"], &rows).0.contains("data-head"));
+    }
 }

@@ -43,7 +43,7 @@ pub(super) fn list(visit: &Visit<'_>) -> PageAnswer {
                 @for panel in &all {
                     tr {
                         td { bdi { (panel.panel) } } td { (moment(panel.at_us)) } td { bdi { (panel.actor) } }
-                        td.wide { @for (reviewer, progress) in &panel.reviewers { bdi { (reviewer) } " " (far(*progress)) "; " } }
+                        td.wide { @for (idx, (reviewer, progress)) in panel.reviewers.iter().enumerate() { @if idx > 0 { "; " } bdi { (reviewer) } " " (far(*progress)) } }
                         td { a href=(format!("/review/{}/result", escape(&panel.panel))) { "Result" } }
                     }
                 }

@@ -140,7 +140,8 @@ fn run_facts(run: &RunView, standing: &RunStanding, indexes: &[IndexView]) -> Ma
 
 /// Whether a run fills the store that an index is served from or moves to.
 fn is_of(index: &IndexView, standing: &RunStanding) -> bool {
-    index.source == standing.target || index.moves.as_ref().is_some_and(|moves| moves.target == standing.target)
+    let fills = |store: &String| *store == standing.target || *store == standing.target_at;
+    fills(&index.source) || index.moves.as_ref().is_some_and(|moves| fills(&moves.target))
 }
 
 /// Turns the move of an index.

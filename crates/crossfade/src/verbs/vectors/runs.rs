@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use operations::vectors::{ProofView, RunStanding};
 use store::Database;
 use vectors::standing::{Proof, Standing, State, prove, standing};
+use vectors::stores::Address;
 
 use super::copy::usual_directory;
 use crate::load;
@@ -103,6 +104,7 @@ pub(crate) fn standing_of(directory: &str) -> Result<RunStanding, String> {
     let proof =
         |proof: Proof| ProofView { kind: proof.kind, at_us: proof.at_us, verdict: proof.verdict, words: proof.words };
     Ok(RunStanding {
+        target_at: whole(&begun.target, Path::new(directory)),
         source: begun.source,
         target: begun.target,
         state: match state {
@@ -121,9 +123,31 @@ pub(crate) fn standing_of(directory: &str) -> Result<RunStanding, String> {
     })
 }
 
+/// The address of a target with the whole path of its file, where it was typed from the directory that the run's own lies in; as it is otherwise.
+fn whole(address: &str, directory: &Path) -> String {
+    let joined = |file: PathBuf| directory.parent().map(|from| from.join(&file)).filter(|whole| whole.exists()).unwrap_or(file);
+    match Address::parse(address) {
+        Ok(Address::SqliteVec { file, table }) => Address::SqliteVec { file: joined(file), table }.to_string(),
+        Ok(Address::Parquet(root)) => Address::Parquet(joined(root)).to_string(),
+        Ok(Address::Jsonl(path)) => Address::Jsonl(joined(path)).to_string(),
+        _ => address.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_beside_the_run_has_its_whole_path() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("kb.db"), "").unwrap();
+        let check = |address: &str| whole(address, &dir.path().join("vectors-1"));
+        assert_eq!(check("sqlite-vec:kb.db#docs"), format!("sqlite-vec:{}#docs", dir.path().join("kb.db").display()));
+        for elsewhere in ["sqlite-vec:gone.db#docs", "postgres://me@localhost/app#docs", "what is that"] {
+            assert_eq!(check(elsewhere), elsewhere);
+        }
+    }
 
     #[test]
     fn a_proof_is_of_the_run_that_it_looked_at() {
