@@ -49,6 +49,12 @@ pub struct RolloutLine {
     /// Whether the route itself asks the candidate now, whatever its share. Only the running gateway knows.
     #[serde(default)]
     pub candidate_is_target: bool,
+    /// When it came to where it stands, Unix microseconds.
+    #[serde(default)]
+    pub since_us: Option<u64>,
+    /// Why it came there.
+    #[serde(default)]
+    pub because: String,
 }
 
 impl RolloutLine {
@@ -158,7 +164,11 @@ pub fn list(database: &Database) -> Result<Vec<RolloutLine>, OperationError> {
     rows.iter()
         .map(|row| {
             let (stored, policy) = parse(row)?;
+            let reading = |source| OperationError::Store { doing: "read the rollout's last change", source };
+            let last = database.last_transitions(&row.name, 1).map_err(reading)?.pop();
             Ok(RolloutLine {
+                since_us: last.as_ref().map(|last| last.at_us),
+                because: last.map(|last| last.reason).unwrap_or_default(),
                 name: row.name.clone(),
                 route: stored.route,
                 label: if stored.released {
@@ -246,9 +256,7 @@ fn view(
         (None, Some(saved)) => serde_json::from_str(&saved.json).map_err(|error| corrupt(name, &error))?,
         (None, None) => Evidence::begin(&policy, &stored.state, None),
     };
-    let mut transitions = database.transitions(Some(name)).map_err(reading)?;
-    transitions.reverse();
-    transitions.truncate(LAST_TRANSITIONS);
+    let transitions = database.last_transitions(name, LAST_TRANSITIONS).map_err(reading)?;
     let cost = |arm| database.arm_cost(name, stored.state.epoch, arm).map_err(reading);
     let costs = ArmCosts { baseline: cost("baseline")?, candidate: cost("candidate")? };
     let filed = database.filed(name).map_err(reading)?.iter().filter_map(gateway::control::filed).collect();
@@ -293,6 +301,30 @@ fn down(trouble: providers::Trouble) -> CandidateDown {
         words: trouble.words(),
         unreachable: trouble.is_unreachable(),
     }
+}
+
+/// A target of the config, and why it takes no calls where it takes none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TargetView {
+    /// Its name.
+    pub name: String,
+    /// Why callers are not served by it now.
+    pub down: Option<CandidateDown>,
+    /// Why it gets no copies now.
+    pub down_for_copies: Option<CandidateDown>,
+}
+
+/// Every target of the config in force, by name.
+#[must_use]
+pub fn targets(desk: &Desk) -> Vec<TargetView> {
+    let config = (desk.resolved)();
+    let names = config["targets"].as_object().into_iter().flatten().map(|(name, _)| name.clone());
+    let view = |name: String| TargetView {
+        down: (desk.trouble)(&name, false).map(down),
+        down_for_copies: (desk.trouble)(&name, true).map(down),
+        name,
+    };
+    names.map(view).collect()
 }
 
 /// The last reading; one that an older version wrote otherwise is none.

@@ -31,12 +31,23 @@ pub(super) fn list(visit: &Visit<'_>) -> PageAnswer {
         (search(visit, "/exchanges", true))
         @if rows.is_empty() {
             @if chosen.is_empty() && filter.before.is_none() {
-                (frame::empty("Nothing is on record: point an application at the gateway, or send one request by hand.", "crossfade quickstart"))
+                (frame::empty("Nothing is on record: set the base URL of an application to the address of the data listener, or send one request by hand.", &by_hand(visit)))
             } @else { (nothing("/exchanges", found.before.is_some())) }
         } @else { (lines(rows)) }
         (further("/exchanges", &chosen, &found))
     };
     frame::page(visit, "Exchanges", &main)
+}
+
+/// A request to the first route.
+fn by_hand(visit: &Visit<'_>) -> String {
+    let config = (visit.desk.resolved)();
+    let listen = config["listen"].as_str().unwrap_or_default();
+    let routes = config["routes"].as_object();
+    let route = routes.and_then(|routes| routes.keys().next()).map_or("ROUTE", String::as_str);
+    let body = serde_json::json!({ "model": route, "messages": [{ "role": "user", "content": "hello" }] });
+    let key = if (visit.desk.asks_for_keys)() { " -H 'authorization: Bearer KEY'" } else { "" };
+    format!("curl http://{listen}/v1/chat/completions -H 'content-type: application/json'{key} -d '{body}'")
 }
 
 /// The filter of the address, a page long, and what of it to keep in links.

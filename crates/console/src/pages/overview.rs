@@ -7,7 +7,7 @@ use operations::{Desk, OperationError};
 
 use super::frame::{self, badge, table};
 use super::rollout::status_kind;
-use super::words::{coded, percent};
+use super::words::{coded, moment_of, percent, short};
 use super::{PageAnswer, Visit};
 
 pub(super) fn page(visit: &Visit<'_>) -> PageAnswer {
@@ -42,19 +42,21 @@ pub(super) fn parts(desk: &Desk, is_push: bool) -> Result<Markup, OperationError
 fn lines(rollouts: &[rollouts::RolloutLine], planned: &[String]) -> Markup {
     table(
         "Every rollout",
-        &["Name", "Route", "Status", "Share", "Baseline → candidate"],
+        &["Name", "Route", "Status", "Since", "Share", "Baseline → candidate", "Why"],
         &html! {
             @for line in rollouts {
                 tr {
                     td { (frame::rollout_link(&line.name)) }
                     td { bdi { (line.route) } }
                     td { (badge(status_kind(line.status), &line.label)) }
+                    td { (moment_of(line.since_us)) }
                     td.number { (percent(line.share)) @if line.is_asked_anyway() { ", but the route asks it itself" } }
                     td { bdi { (line.baseline) } " → " bdi { (line.candidate) } }
+                    td.wide { bdi { (short(&line.because)) } }
                 }
             }
             @for name in planned {
-                tr { td { (frame::rollout_link(name)) } td { "–" } td { (badge("calm", "not started")) } td.number { "–" } td { "–" } }
+                tr { td { (frame::rollout_link(name)) } td { "–" } td { (badge("calm", "not started")) } td { "–" } td.number { "–" } td { "–" } td { "–" } }
             }
         },
     )

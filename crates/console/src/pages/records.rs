@@ -2,11 +2,12 @@
 
 use maud::{Markup, html};
 use operations::keys::KeyView;
+use operations::rollouts::{CandidateDown, TargetView};
 use operations::{Budget, Period, audit, keys};
 
 use super::fields::{address, escape};
 use super::frame::{self, badge, table};
-use super::words::{count, dollars, inert, moment, moment_of, percent};
+use super::words::{count, dollars, inert, moment, moment_of, percent, short};
 use super::{PageAnswer, Visit};
 
 const PAGE: u32 = 100;
@@ -132,6 +133,22 @@ fn budget(budget: Budget) -> String {
     }
 }
 
+fn target_line(target: &TargetView) -> Markup {
+    let state = |down: &Option<CandidateDown>| {
+        html! { @match down {
+            None => { (badge("good", "takes calls")) }
+            Some(down) => { (badge("bad", if down.unreachable { "unreachable" } else { "failing" })) " since " (moment(down.since_us)) }
+        } }
+    };
+    let last = target.down.as_ref().or(target.down_for_copies.as_ref());
+    html! { tr {
+        th scope="row" { bdi { (target.name) } }
+        td { (state(&target.down)) }
+        td { (state(&target.down_for_copies)) }
+        td.wide { @match last { Some(down) => { bdi { (short(&down.words)) } } None => { "–" } } }
+    } }
+}
+
 /// Whether everything runs.
 pub(super) fn health(visit: &Visit<'_>) -> PageAnswer {
     let desk = visit.desk;
@@ -139,6 +156,7 @@ pub(super) fn health(visit: &Visit<'_>) -> PageAnswer {
     let record = operations::retention::status(&desk.reader())?;
     let alerts = operations::alerts::list(&desk.reader(), 20)?;
     let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+    let targets = operations::rollouts::targets(desk);
     let is_whole = journal.dropped + journal.failed + journal.write_errors + journal.sync_errors == 0;
     let main = html! {
         h1 { "Health" }
@@ -148,6 +166,7 @@ pub(super) fn health(visit: &Visit<'_>) -> PageAnswer {
             div { dt { "Version" } dd { (desk.identity.version) } }
             div { dt { "Callers need keys" } dd { @if (desk.asks_for_keys)() { "yes" } @else { "no" } } }
         }
+        (table("Targets of the config", &["Target", "Callers", "Copies", "What it said last"], &html! { @for target in &targets { (target_line(target)) } }))
         (table("The journal since this process began", &["", "How many"], &html! {
             @for (name, n) in [("records written", journal.records), ("records dropped", journal.dropped), ("records whose write failed", journal.failed),
                 ("failed writes", journal.write_errors), ("failed syncs", journal.sync_errors)] {

@@ -8,7 +8,8 @@ use operations::{OperationError, Role, panels};
 use super::exchanges::link;
 use super::fields::escape;
 use super::frame::{self, badge, table, token};
-use super::words::{cut, inert, moment};
+use super::rollout::status_kind;
+use super::words::{cut, inert, moment, moment_of, short};
 use super::{PageAnswer, Visit};
 
 /// Referrals on the page; the oldest come first, so that none is forgotten behind the others.
@@ -19,7 +20,7 @@ const SHOWN: usize = 64 << 10;
 pub(super) fn list(visit: &Visit<'_>) -> PageAnswer {
     let all = visit.query.text("all").is_some();
     let lines = rollouts::list(&visit.desk.reader())?;
-    let stands = |status: Status| matches!(status, Status::AwaitingApproval | Status::Paused);
+    let stands = |status: Status| matches!(status, Status::AwaitingApproval | Status::Paused | Status::Held | Status::RolledBack);
     let standing: Vec<_> = lines.iter().filter(|line| stands(line.status)).collect();
     let own = panels::mine(&visit.desk.reader(), &visit.actor())?;
     let open: Vec<_> = own.iter().filter(|(_, progress)| progress.judged < progress.of).collect();
@@ -27,11 +28,12 @@ pub(super) fn list(visit: &Visit<'_>) -> PageAnswer {
     let main = html! {
         h1 { "Waiting for a person" }
         h2 { "Rollouts" }
-        @if standing.is_empty() { p.none { "No rollout asks for approval, and none is paused." } }
-        @else { (table("Rollouts that go no further by themselves", &["Name", "Route", "Where", "What it asks"], &html! {
+        @if standing.is_empty() { p.none { "No rollout asks for approval, and none is held, paused or thrown back." } }
+        @else { (table("Rollouts that go no further by themselves", &["Name", "Route", "Where", "Since", "What it asks", "Why"], &html! {
             @for line in standing {
-                tr { td { (frame::rollout_link(&line.name)) } td { bdi { (line.route) } } td { (badge("warn", &line.label)) }
-                    td { @if line.status == Status::AwaitingApproval { "approval, on the evidence that its page shows" } @else { "to be resumed or aborted" } } }
+                tr { td { (frame::rollout_link(&line.name)) } td { bdi { (line.route) } } td { (badge(status_kind(line.status), &line.label)) } td { (moment_of(line.since_us)) }
+                    td { (asks(line.status)) }
+                    td.wide { bdi { (short(&line.because)) } } }
             }
         })) }
         h2 { "Pairs for you to judge" }
@@ -55,6 +57,16 @@ pub(super) fn list(visit: &Visit<'_>) -> PageAnswer {
         @if referred.len() >= MOST as usize { p.hint { "The oldest " (MOST) "; the others come up when these are decided." } }
     };
     frame::page(visit, "Waiting", &main)
+}
+
+/// What a person is to do of a rollout that goes no further by itself.
+const fn asks(status: Status) -> &'static str {
+    match status {
+        Status::AwaitingApproval => "approval, on the evidence that its page shows",
+        Status::Held => "more time, to be accepted as it is, or aborted",
+        Status::RolledBack => "to be looked at: everybody is on the baseline, and stays there until it is begun again",
+        _ => "to be resumed or aborted",
+    }
 }
 
 fn kind(decision: &str) -> &'static str {

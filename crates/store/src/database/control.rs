@@ -39,6 +39,9 @@ impl Drop for Held {
     }
 }
 
+const TRANSITION: &str = "SELECT rollout, generation, at_us, from_stage, to_stage, from_share, to_share, epoch, actor, event,
+    reason, evidence_json, policy_hash FROM transitions";
+
 impl Database {
     /// Moves a rollout on: state, audit row and what stands beside them in one transaction, if it is still at
     /// `expected_generation` (0: it does not exist). The new generation is returned and is `expected_generation + 1`.
@@ -171,14 +174,19 @@ impl Database {
     pub fn transitions(&self, rollout: Option<&str>) -> Result<Vec<TransitionRow>, DatabaseError> {
         let connection = self.reading();
         let what = during("reading the audit");
-        let mut select = connection
-            .prepare(
-                "SELECT rollout, generation, at_us, from_stage, to_stage, from_share, to_share, epoch, actor, event,
-                        reason, evidence_json, policy_hash
-                 FROM transitions WHERE ?1 IS NULL OR rollout = ?1 ORDER BY number",
-            )
-            .map_err(&what)?;
+        let of = if rollout.is_some() { "rollout = ?1" } else { "?1 IS NULL" };
+        let mut select = connection.prepare(&format!("{TRANSITION} WHERE {of} ORDER BY number")).map_err(&what)?;
         let rows = select.query_map([rollout], transition_row).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
+    /// The newest transitions of a rollout, the last first, at most so many.
+    pub fn last_transitions(&self, rollout: &str, most: usize) -> Result<Vec<TransitionRow>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading the audit");
+        let sql = format!("{TRANSITION} WHERE rollout = ?1 ORDER BY generation DESC LIMIT ?2");
+        let mut select = connection.prepare(&sql).map_err(&what)?;
+        let rows = select.query_map(params![rollout, signed(most as u64)], transition_row).map_err(&what)?;
         rows.collect::<Result<_, _>>().map_err(&what)
     }
 }

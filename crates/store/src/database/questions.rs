@@ -40,6 +40,8 @@ fn filled(path: &std::path::Path, n: u64) -> Database {
         "INSERT INTO feedback (exchange_id, kind, source, at_us, value) VALUES (?1, 'score', 'app', ?2, 0.5)",
         "INSERT INTO connections VALUES (?2, 'l', 'r', ?2, 'live', 'old', NULL, 'vendor', 'h', NULL, 1, 1)",
         "INSERT INTO audit (at_us, actor, action, subject, reason, detail_json) SELECT ?2, 'ana', 'a', 'rollout:move', '', '{}' WHERE ?1 IS NOT NULL",
+        "INSERT INTO transitions (rollout, generation, at_us, from_stage, to_stage, from_share, to_share, epoch, actor, event, reason, evidence_json, policy_hash)
+         SELECT 'move', ?2, ?2, 'a', 'b', 0, 0, 1, 'ana', 'e', '', '{}', 'h' WHERE ?1 IS NOT NULL",
         "INSERT INTO alerts SELECT 'a' || ?2, ?2, 'k', 'move', 'w', '{}' WHERE ?1 IS NOT NULL",
         "INSERT INTO deliveries SELECT 'a' || ?2, 'hook', 'delivered', 1, ?2, ?2, ?2, NULL WHERE ?1 IS NOT NULL",
         "INSERT INTO eval_answers SELECT 'long', ?2, ?2, 'w', x'00', 0, NULL, 5, '{}' WHERE ?1 IS NOT NULL",
@@ -108,6 +110,7 @@ const QUESTIONS: &[Question] = &[
     ("costs", |database| database.target_costs(0, 30).map(drop)),
     ("the cost of an arm", |database| database.arm_cost("move", 1, "baseline").map(drop)),
     ("copies that wait", |database| database.deferred_counts("move", 1).map(drop)),
+    ("the last transitions", |database| database.last_transitions("move", 10).map(drop)),
     ("runs of vectors", |database| database.vector_runs(None, 25).map(drop)),
 ];
 

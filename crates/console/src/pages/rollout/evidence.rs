@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use operations::rollouts::{ArmView, GuardKind, RolloutView};
 
-use super::standing::verdict;
+use super::standing::{guard_verdict, verdict};
 use crate::pages::fields::{address, escape};
 use crate::pages::frame::{badge, table};
 use crate::pages::words::{count, dollars, e_value, percent, points, span_of, span_us};
@@ -102,7 +102,7 @@ pub(super) fn guards(view: &RolloutView) -> Markup {
                         td.number { a href=(counted(view, Some("candidate"))) { (count(guard.bad_candidate)) } }
                         td.number { (e_value(guard.e_value)) }
                         td.number { (e_value(guard.threshold)) }
-                        td { (verdict(guard.verdict)) }
+                        td { (guard_verdict(guard.verdict)) }
                     }
                 }
             }))

@@ -24,6 +24,14 @@ pub(super) fn verdict(verdict: Verdict) -> Markup {
     }
 }
 
+/// A guard that has not failed: no harm seen is no proof of none.
+pub(super) fn guard_verdict(verdict: Verdict) -> Markup {
+    match verdict {
+        Verdict::Fail => badge("bad", "harm"),
+        _ => badge("calm", "no harm seen"),
+    }
+}
+
 pub(super) fn standing(view: &RolloutView) -> Markup {
     let facts = &view.explanation;
     html! {
@@ -32,6 +40,7 @@ pub(super) fn standing(view: &RolloutView) -> Markup {
         (notices(view))
         dl.facts {
             div { dt { "Status" } dd { (badge(status_kind(facts.status), &view.label)) } }
+            @if let Some(last) = view.transitions.first() { div { dt { "Since" } dd { (moment(last.at_us)) } } }
             div { dt { "Verdict" } dd { (verdict(facts.verdict)) " " (facts.decision) } }
             div { dt { "Candidate's share" } dd { (percent(facts.share)) } }
             @if facts.status.is_serving() {
@@ -45,7 +54,7 @@ pub(super) fn standing(view: &RolloutView) -> Markup {
             }
         }
         p { "Because: " bdi { (facts.reason) } }
-        @if !facts.missing.is_empty() {
+        @if !facts.missing.is_empty() && facts.status.is_serving() {
             h3 { "Missing" }
             ul { @for missing in &facts.missing { li { bdi { (missing) } } } }
         }
