@@ -20,7 +20,9 @@ const SHOWN: usize = 64 << 10;
 pub(super) fn list(visit: &Visit<'_>) -> PageAnswer {
     let all = visit.query.text("all").is_some();
     let lines = rollouts::list(&visit.desk.reader())?;
-    let stands = |status: Status| matches!(status, Status::AwaitingApproval | Status::Paused | Status::Held | Status::RolledBack);
+    let stands = |status: Status| {
+        matches!(status, Status::AwaitingApproval | Status::Paused | Status::Held | Status::RolledBack)
+    };
     let standing: Vec<_> = lines.iter().filter(|line| stands(line.status)).collect();
     let own = panels::mine(&visit.desk.reader(), &visit.actor())?;
     let open: Vec<_> = own.iter().filter(|(_, progress)| progress.judged < progress.of).collect();

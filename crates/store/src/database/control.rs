@@ -39,7 +39,8 @@ impl Drop for Held {
     }
 }
 
-const TRANSITION: &str = "SELECT rollout, generation, at_us, from_stage, to_stage, from_share, to_share, epoch, actor, event,
+const TRANSITION: &str =
+    "SELECT rollout, generation, at_us, from_stage, to_stage, from_share, to_share, epoch, actor, event,
     reason, evidence_json, policy_hash FROM transitions";
 
 impl Database {

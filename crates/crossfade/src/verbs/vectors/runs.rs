@@ -125,7 +125,8 @@ pub(crate) fn standing_of(directory: &str) -> Result<RunStanding, String> {
 
 /// The address of a target with the whole path of its file, where it was typed from the directory that the run's own lies in; as it is otherwise.
 fn whole(address: &str, directory: &Path) -> String {
-    let joined = |file: PathBuf| directory.parent().map(|from| from.join(&file)).filter(|whole| whole.exists()).unwrap_or(file);
+    let joined =
+        |file: PathBuf| directory.parent().map(|from| from.join(&file)).filter(|whole| whole.exists()).unwrap_or(file);
     match Address::parse(address) {
         Ok(Address::SqliteVec { file, table }) => Address::SqliteVec { file: joined(file), table }.to_string(),
         Ok(Address::Parquet(root)) => Address::Parquet(joined(root)).to_string(),
