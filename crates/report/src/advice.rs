@@ -560,7 +560,7 @@ fn raised(rollout: &str, live: &Live) -> String {
             "The rollout `{rollout}` is on its last step, {at}, and completes by itself when its gates pass: `crossfade rollout status {rollout}` says what they wait for. Then page one has the line of the config that ends it."
         ),
         _ => format!(
-            "The rollout `{rollout}` is at {at}. Its gates raise that step by step as live traffic proves it, where the risk asks for it with a second person's `crossfade rollout approve {rollout}`: `crossfade rollout status {rollout}` says what each step still waits for."
+            "Nothing has to be typed today: the rollout `{rollout}` is at {at}, and its gates raise that step by step as live traffic proves it. Where the workload's risk asks for a person, a step waits for `crossfade rollout approve {rollout} --actor NAME`; `crossfade rollout status {rollout}` says what each still waits for."
         ),
     }
 }

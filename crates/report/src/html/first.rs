@@ -338,10 +338,11 @@ fn matrix(page: &mut String, report: &Report) {
     let table = if is_wide { "" } else { " class=\"cut small\"" };
     *page += &format!(
         "<h2>Scorecard</h2>\n<table{table}>\n<colgroup><col class=\"{}\"><col class=\"{}\">",
-        if is_wide { "w19" } else { "w27" },
-        if is_wide { "w14" } else { "w17" }
+        if is_wide { "w17" } else { "w27" },
+        if is_wide { "w13" } else { "w17" }
     );
-    *page += "<col><col><col><col><col></colgroup>\n<tr><th>Workload</th><th>Decision</th>";
+    // The cell of costs has most to say.
+    *page += "<col><col><col><col><col class=\"w18\"></colgroup>\n<tr><th>Workload</th><th>Decision</th>";
     let first = report.moves.first();
     for found in first.iter().flat_map(|mv| &mv.areas) {
         *page += &format!("<th>{}{}</th>", found.area.label(), optional(found));
