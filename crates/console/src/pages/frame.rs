@@ -293,6 +293,9 @@ pub(super) fn table(caption: &str, heads: &[&str], rows: &Markup) -> Markup {
     }
 }
 
+/// How a cell without a value goes on and ends.
+const NOTHING: [&str; 5] = ["</t", "–</t", "<bdi></bdi></t", "<bdi>–</bdi></t", "<span class=\"none\">–</span></t"];
+
 /// Rows whose cells say the head of their column, for where no heads are shown; a cell without a value says so. Texts in them are escaped: a tag is one of ours.
 fn named(heads: &[&str], rows: &str) -> Markup {
     let heads: Vec<String> = heads.iter().map(|head| html! { (head) }.into_string()).collect();
@@ -313,7 +316,7 @@ fn named(heads: &[&str], rows: &str) -> Markup {
         if let Some(head) = heads.get(column).filter(|head| !head.is_empty()) {
             shown.push_str(&format!(" data-head=\"{head}\""));
         }
-        let is_nothing = rest.split_once('>').is_some_and(|(_, text)| text.starts_with("–<") || text.starts_with("</"));
+        let is_nothing = rest.split_once('>').is_some_and(|(_, text)| NOTHING.iter().any(|one| text.starts_with(one)));
         if is_nothing {
             shown.push_str(" data-nothing");
         }
@@ -363,11 +366,11 @@ mod tests {
 
     #[test]
     fn a_cell_says_the_head_of_its_column_and_a_text_of_others_is_none() {
-        let rows = html! { tr { th scope="row" { "<td>" } td.number { "1" } td { "–" } td { time { "now" } } } tr { td { "a" } } };
+        let rows = html! { tr { th scope="row" { "<td>" } td.number { "1" } td { "–" } td { time { "now" } } } tr { td { bdi {} } } };
         assert_eq!(
             named(&["Name", "A & B", "", "When"], &rows.0).0,
             "<tr><th data-head=\"Name\" scope=\"row\">&lt;td&gt;</th><td data-head=\"A &amp; B\" class=\"number\">1</td><td data-nothing>–</td>\
-             <td data-head=\"When\"><time>now</time></td></tr><tr><td data-head=\"Name\">a</td></tr>"
+             <td data-head=\"When\"><time>now</time></td></tr><tr><td data-head=\"Name\" data-nothing><bdi></bdi></td></tr>"
         );
         assert!(!table("c", &["a", "b"], &rows).0.contains("data-head"));
     }
