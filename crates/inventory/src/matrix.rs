@@ -166,7 +166,7 @@ pub fn matrix(used: &[Used], candidates: &[Candidate], about: About<'_>) -> Matr
         .map(|(((idx, through), uses), cells)| row((&NEEDS[*idx], *through), uses, cells, &served))
         .collect();
     let counts = Counts::of(rows.iter().map(|row| row.standing));
-    let dependencies = dependency::dependencies(used, &rows, candidates);
+    let dependencies = dependency::dependencies(used, &grouped, &rows, candidates);
     Matrix {
         format: FORMAT.to_owned(),
         of: about.of.to_vec(),
@@ -181,9 +181,15 @@ pub fn matrix(used: &[Used], candidates: &[Candidate], about: About<'_>) -> Matr
     }
 }
 
+/// What a row is about: a need, in a dialect.
+type Key = (usize, Through);
+
+/// Uses by what is used.
+type Grouped<'u> = BTreeMap<Key, Vec<&'u Used>>;
+
 /// Uses by what is used, in the order of needs.
-fn grouped(used: &[Used]) -> BTreeMap<(usize, Through), Vec<&Used>> {
-    let mut grouped: BTreeMap<(usize, Through), Vec<&Used>> = BTreeMap::new();
+fn grouped(used: &[Used]) -> Grouped<'_> {
+    let mut grouped = Grouped::new();
     let counts = |one: &&Used| (one.is_site || one.place.is_none()) && one.vendor != dependency::OWN;
     let mut put = |word: &str, through: Through, one| {
         if let Some(idx) = NEEDS.iter().position(|need| need.id == word) {
@@ -224,7 +230,7 @@ fn through(used: &Used, word: &str) -> Through {
 }
 
 /// A row's cells, one for each candidate.
-fn cells((idx, through): (usize, Through), uses: &[&Used], candidates: &[Candidate]) -> Vec<Cell> {
+fn cells((idx, through): Key, uses: &[&Used], candidates: &[Candidate]) -> Vec<Cell> {
     let changes: Vec<Change> = uses.iter().filter(|one| one.place.is_some()).map(|one| one.change()).collect();
     candidates.iter().map(|candidate| cell::cell(&NEEDS[idx], through, candidate, &changes)).collect()
 }

@@ -4,8 +4,10 @@
 //! what was read of all files of a repository, follows names between them and returns the findings; [`Linker`] does so in parts.
 //! [`Wanted`] are the names that other files would have to mention to be of interest although they name no vendor.
 
+mod brought;
 mod facts;
 mod finding;
+mod heirs;
 mod hosts;
 mod ignore;
 mod language;
@@ -38,7 +40,7 @@ use self::link::{Index, Repository, SourceFile};
 use self::manifest::Package;
 
 pub use self::finding::{
-    Confidence, Finding, Flags, Kind, Model, ModelFrom, OPERATIONS, OwnersFrom, Prompt, PromptForm, Sunset,
+    Asked, Confidence, Finding, Flags, Kind, Model, ModelFrom, OPERATIONS, OwnersFrom, Prompt, PromptForm, Sunset,
 };
 pub use self::ignore::Ignore;
 pub use self::language::Language;
@@ -49,7 +51,7 @@ pub use self::owners::{Owners, PLACES as OWNERS_PLACES};
 pub use self::sunset::TABLE_OF as SUNSETS_OF;
 
 /// Changes whenever what is read of a file would: what was kept under another number is read again.
-pub const READER: u32 = 22;
+pub const READER: u32 = 23;
 
 /// What was read of one file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -115,9 +117,20 @@ pub fn vendor_of_model(id: &str) -> Option<&'static str> {
     models::vendor_of(id)
 }
 
+/// Whether a library is a framework: whose models it asks is said where it is set up, not at each call.
+#[must_use]
+pub fn is_framework(library: &str) -> bool {
+    rules::Rules::is_framework(library)
+}
+
 /// Whether a file can be of interest by its name.
 #[must_use]
 pub fn is_candidate(path: &str) -> bool {
+    // What a tool put aside before it changed it, `.version-backups/…`, is no part of the program.
+    let is_put_aside = |part: &str| part.starts_with('.') && part.contains("backup");
+    if path.rsplit('/').skip(1).any(is_put_aside) {
+        return false;
+    }
     Language::of_path(path).is_some() || manifest::is_manifest(path) || text::is_configuration(path)
 }
 
@@ -269,6 +282,8 @@ impl<'f> Linker<'f> {
         findings.extend(beside(&findings, near));
         findings.extend(files.iter().flat_map(|(_, read)| read.findings.iter().cloned()));
         findings.extend(files.iter().flat_map(|(path, read)| dependencies(path, &read.packages)));
+        heirs::settle(&mut findings, &self.index);
+        brought::settle(&mut findings, files);
         weigh_keys(&mut findings);
         weigh_dependencies(&mut findings);
         let versions = Versions::of(files);
@@ -395,10 +410,10 @@ fn dependencies<'f>(path: &'f str, packages: &'f [Package]) -> impl Iterator<Ite
 }
 
 /// Versions of libraries, by the name of their package and the directory of the manifest.
-struct Versions<'f>(HashMap<&'f str, Vec<Asked<'f>>>);
+struct Versions<'f>(HashMap<&'f str, Vec<Wants<'f>>>);
 
 /// A version in a manifest.
-struct Asked<'f> {
+struct Wants<'f> {
     directory: &'f str,
     is_locked: bool,
     version: &'f str,
@@ -406,11 +421,11 @@ struct Asked<'f> {
 
 impl<'f> Versions<'f> {
     fn of(files: &'f [(String, Read)]) -> Versions<'f> {
-        let mut versions: HashMap<&str, Vec<Asked<'_>>> = HashMap::new();
+        let mut versions: HashMap<&str, Vec<Wants<'_>>> = HashMap::new();
         for (path, read) in files {
             let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
             for package in read.packages.iter().filter(|package| !package.version.is_empty()) {
-                let asked = Asked { directory, is_locked: package.is_locked, version: &package.version };
+                let asked = Wants { directory, is_locked: package.is_locked, version: &package.version };
                 versions.entry(&package.name).or_default().push(asked);
             }
         }
@@ -425,7 +440,12 @@ impl<'f> Versions<'f> {
         let is_above = |directory: &str| {
             directory.is_empty() || finding.path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
         };
-        let names = rules::Rules::packages_of_sdk(&finding.sdk);
+        // A manifest's line is of one package, and has no version of another that belongs to the same library.
+        let package = finding.seen.split(' ').next().unwrap_or_default();
+        let names = match finding.kind {
+            Kind::Dependency => vec![package],
+            _ => rules::Rules::packages_of_sdk(&finding.sdk),
+        };
         let found = names.iter().filter_map(|name| self.0.get(name)).flatten();
         found
             .filter(|asked| is_above(asked.directory))

@@ -15,8 +15,8 @@ use serde::Serialize;
 
 pub use art10::Item;
 pub use facts::{
-    Contract, DrillCheck, DrillPart, DrillProbes, DrillWay, ExitDrill, ExportFacts, Leaving, MatrixCell, MatrixRow,
-    People, Replacements, Residual, Review, Telling, Trigger,
+    Contract, DrillCheck, DrillPart, DrillProbes, DrillWay, ExitDrill, ExportFacts, Leaving, MatrixAlternative,
+    MatrixCell, MatrixProbe, MatrixRow, People, Replacements, Residual, Review, Telling, Trigger,
 };
 
 /// The format of the plan as JSON.

@@ -274,7 +274,8 @@ fn write(args: &Args, form: Form, shown: &Shown<'_>, recorded: Option<&Recorded>
 fn facts(shown: &Shown<'_>) -> serde_json::Value {
     let Shown { findings, counts, not_read, now } = *shown;
     json!({
-        "date": &now[..10], "files": counts, "not_read": not_read, "sunsets_of": scan::SUNSETS_OF, "findings": findings,
+        "date": &now[..10], "files": counts, "not_read": not_read, "sunsets_of": scan::SUNSETS_OF,
+        "models_asked": scan::Asked::of_findings(findings), "findings": findings,
     })
 }
 

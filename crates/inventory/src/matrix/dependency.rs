@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::alternative::Candidate;
-use super::cell::Standing;
+use super::cell::{Cell, Standing};
 use super::effort::{Effort, Risk};
 use super::used::{Used, class_of};
-use super::{Counts, Row, collected, ends};
-use crate::scan::Sunset;
+use super::{Counts, Grouped, Key, Row, cells, collected, ends};
+use crate::scan::{Asked, Sunset};
 use crate::sovereignty::{Machine, Sovereignty};
 
 /// What an inventory calls a client of a machine of one's own.
@@ -17,11 +17,17 @@ pub(super) const OWN: &str = "self-hosted";
 /// Whose recorded answers of a simulated provider are, where its model is nobody's.
 const SIMULATED: &str = "simulated";
 
+/// What an inventory calls a vendor that code does not name.
+const UNKNOWN: &str = "unknown";
+
 /// A vendor that is depended on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dependency {
     /// Whose service.
     pub vendor: String,
+    /// Of calls whose vendor is chosen at run time: whom their libraries are set up for.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub among: Vec<String>,
     /// Call sites.
     pub sites: usize,
     /// Places that configure it or depend on its library.
@@ -38,11 +44,14 @@ pub struct Dependency {
     pub owners: Vec<String>,
     /// What of it has an end.
     pub ends: Vec<Sunset>,
+    /// Of how many calls the model is not known, so that nobody knows whether it has an end.
+    #[serde(default)]
+    pub asked: Asked,
     /// How many of its rows are what.
     pub counts: Counts,
-    /// The largest of its rows.
+    /// The largest of its rows, at its own places alone.
     pub effort: Effort,
-    /// The largest of its rows.
+    /// The same.
     pub risk: Risk,
     /// Dependence today.
     pub today: Sovereignty,
@@ -53,16 +62,29 @@ pub struct Dependency {
 }
 
 /// Vendor by vendor, the one with most call sites first.
-pub(super) fn dependencies(used: &[Used], rows: &[Row], candidates: &[Candidate]) -> Vec<Dependency> {
+pub(super) fn dependencies(
+    used: &[Used],
+    grouped: &Grouped<'_>,
+    rows: &[Row],
+    candidates: &[Candidate],
+) -> Vec<Dependency> {
     let vendors: BTreeSet<&str> = used.iter().map(|one| one.vendor.as_str()).filter(|vendor| *vendor != "-").collect();
-    let mut all: Vec<Dependency> = vendors.into_iter().map(|vendor| of(vendor, used, rows, candidates)).collect();
+    let mut all: Vec<Dependency> =
+        vendors.into_iter().map(|vendor| of(vendor, used, (grouped, rows), candidates)).collect();
     all.sort_by_key(|dependency| std::cmp::Reverse((dependency.sites, dependency.requests, dependency.configured)));
     all
 }
 
-fn of(vendor: &str, used: &[Used], rows: &[Row], candidates: &[Candidate]) -> Dependency {
+fn of(vendor: &str, used: &[Used], (grouped, rows): (&Grouped<'_>, &[Row]), candidates: &[Candidate]) -> Dependency {
     let own: Vec<&Used> = used.iter().filter(|one| one.vendor == vendor).collect();
-    let rows: Vec<&Row> = rows.iter().filter(|row| row.vendors.iter().any(|name| name == vendor)).collect();
+    let is_own = |row: &Row| row.vendors.iter().any(|name| name == vendor);
+    let shared: Vec<Cell> = grouped
+        .iter()
+        .zip(rows)
+        .filter(|(_, row)| is_own(row))
+        .filter_map(|((key, uses), row)| own_cell(vendor, (*key, uses), row, candidates))
+        .collect();
+    let rows: Vec<&Row> = rows.iter().filter(|row| is_own(row)).collect();
     let (class, external) = class_of(vendor);
     let machine = Machine { name: vendor, class, external, simulated: vendor == SIMULATED };
     let today = Sovereignty::of(&[machine], &[]);
@@ -75,6 +97,7 @@ fn of(vendor: &str, used: &[Used], rows: &[Row], candidates: &[Candidate]) -> De
     };
     Dependency {
         vendor: vendor.to_owned(),
+        among: if vendor == UNKNOWN { among(&own, used) } else { Vec::new() },
         sites: n_places(true),
         configured: n_places(false),
         requests: own.iter().map(|one| one.requests).sum(),
@@ -84,13 +107,29 @@ fn of(vendor: &str, used: &[Used], rows: &[Row], candidates: &[Candidate]) -> De
         owners: collected(own.iter().flat_map(|one| one.owners.clone())),
         ends: ends(&own),
         counts: Counts::of(rows.iter().map(|row| row.standing)),
-        effort: rows.iter().map(|row| row.effort).max().unwrap_or(Effort::S),
+        asked: Asked::of(own.iter().filter(|one| one.is_asked).map(|one| one.model.is_some())),
+        effort: shared.iter().map(|cell| cell.effort).max().unwrap_or(Effort::S),
         // What is only configured is called by somebody, or will be: nobody measured it.
-        risk: rows.iter().map(|row| row.risk).max().unwrap_or(if external { Risk::High } else { Risk::Low }),
+        risk: shared.iter().map(|cell| cell.risk).max().unwrap_or(if external { Risk::High } else { Risk::Low }),
         after: after(&rows, machine, candidates).unwrap_or_else(|| today.clone()),
         at_best: at_best(&rows, machine, candidates),
         today,
     }
+}
+
+/// Whom the libraries are set up for elsewhere that these places call.
+fn among(own: &[&Used], used: &[Used]) -> Vec<String> {
+    let libraries: BTreeSet<&str> = own.iter().map(|one| one.library_name()).filter(|name| !name.is_empty()).collect();
+    let others =
+        used.iter().filter(|one| one.is_site && one.vendor != UNKNOWN && libraries.contains(one.library_name()));
+    collected(others.map(|one| one.vendor.clone()))
+}
+
+/// What a row's replacement asks for at the places of one vendor: those of others in the same row are none of its work.
+fn own_cell(vendor: &str, (key, uses): (Key, &[&Used]), row: &Row, candidates: &[Candidate]) -> Option<Cell> {
+    let own: Vec<&Used> = uses.iter().filter(|one| one.vendor == vendor).copied().collect();
+    let candidate = candidates.iter().find(|candidate| row.best.as_ref() == Some(&candidate.facts.name))?;
+    cells(key, &own, std::slice::from_ref(candidate)).pop()
 }
 
 /// Where the best cell of a row is.

@@ -10,7 +10,8 @@ pub use csv::csv;
 pub use html::html;
 pub use markdown::{cell as markdown_cell, markdown};
 
-use super::{Alternative, Cell, Dependency, Row};
+use super::{Alternative, Cell, Dependency, Matrix, Row};
+use crate::scan::Asked;
 use crate::sovereignty::Sovereignty;
 
 /// `1 of 5`.
@@ -52,9 +53,41 @@ fn known(cell: &Cell) -> String {
     }
 }
 
-/// What has an end, each with its day.
-fn ends(ends: &[crate::scan::Sunset]) -> String {
-    ends.iter().map(|end| format!("{} {}", end.what, end.ends)).collect::<Vec<_>>().join(", ")
+/// What has an end, each with its day, and whether that is over.
+fn ends(ends: &[crate::scan::Sunset], date: &str) -> String {
+    let one = |end: &crate::scan::Sunset| {
+        let over = if end.ends.as_str() <= date { " (over)" } else { "" };
+        format!("{} {}{over}", end.what, end.ends)
+    };
+    ends.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// What a vendor is called; of one that is chosen at run time, among whom.
+#[must_use]
+pub fn vendor(of: &Dependency) -> String {
+    match of.among.as_slice() {
+        [] if of.vendor == "unknown" => "not said in the code".to_owned(),
+        [] => of.vendor.clone(),
+        among => format!("chosen at run time ({})", among.join(" or ")),
+    }
+}
+
+/// What of a vendor has an end, what of it is over on the day, and of how many of its calls nobody can say so.
+#[must_use]
+pub fn ended(of: &Dependency, date: &str) -> String {
+    let known = ends(&of.ends, date);
+    match (of.asked, known.is_empty()) {
+        (Asked { unknown: 0, .. }, _) => known,
+        (Asked { calls, unknown }, true) => format!("model of {unknown} of {calls} calls not known"),
+        (Asked { calls, unknown }, false) => format!("{known}; model of {unknown} of {calls} calls not known"),
+    }
+}
+
+/// Of how many calls nobody knows whether the model has an end.
+#[must_use]
+pub fn open_models(matrix: &Matrix) -> String {
+    let of = |count: fn(&Asked) -> usize| matrix.dependencies.iter().map(|of| count(&of.asked)).sum();
+    Asked { calls: of(|asked| asked.calls), unknown: of(|asked| asked.unknown) }.words()
 }
 
 /// How often a row is used; that nothing of it was recorded is said where a record was read.

@@ -281,3 +281,72 @@ fn a_matrix_is_read_back_from_its_json() {
     let text = serde_json::to_string(&made).unwrap();
     assert_eq!(serde_json::from_str::<Matrix>(&text).unwrap(), made);
 }
+
+#[test]
+fn the_work_of_leaving_a_vendor_is_that_at_its_own_places_and_an_address_is_no_rewrite() {
+    let mut uses: Vec<Used> = (1..=9).map(|line| used(line, "google", "chat", &[])).collect();
+    uses.push(used(20, "openai", "chat", &[]));
+    uses.push(Used { library: "openai 4.23.0".to_owned(), ..used(30, "mistral", "chat", &[]) });
+    uses.push(Used { library: "mistral 1.3.5".to_owned(), ..used(40, "mistral", "embeddings", &[]) });
+    let good = report("qwen", &[("chat", "equivalent"), ("embeddings", "equivalent")]);
+    let made = matrix(&uses, &[target("qwen", &good)], ABOUT);
+    let of = |vendor: &str| made.dependencies.iter().find(|of| of.vendor == vendor).unwrap();
+    assert_eq!(made.rows[0].effort, Effort::L, "nine places are written anew");
+    assert_eq!((of("google").effort, of("google").risk), (Effort::L, Risk::Low));
+    assert_eq!((of("openai").effort, of("openai").risk), (Effort::S, Risk::Low));
+    assert_eq!(
+        (of("mistral").effort, of("mistral").risk),
+        (Effort::M, Risk::Medium),
+        "embeddings, not nine others' chats"
+    );
+    let by_address = Used {
+        library: String::new(),
+        seen: "post https://api.mistral.ai/v1/chat/completions".to_owned(),
+        ..used(1, "mistral", "chat", &[])
+    };
+    for (library, seen, change) in [
+        ("openai 4.23.0", "", Change::Configuration),
+        ("", "post https://api.mistral.ai/v1/chat/completions", Change::Configuration),
+        ("mistral 1.3.5", "", Change::Rewrite),
+        ("spring-ai 1.1.0", "", Change::Adjust),
+        ("koog", "", Change::Adjust),
+    ] {
+        let one = Used { library: library.to_owned(), seen: seen.to_owned(), ..by_address.clone() };
+        assert_eq!(one.change(), change, "{library} {seen}");
+    }
+}
+
+#[test]
+fn a_list_of_what_has_an_end_says_of_how_many_calls_the_model_is_not_known() {
+    let asks = |line: u32, model: Option<&str>| Used {
+        is_asked: true,
+        model: model.map(str::to_owned),
+        ..used(line, "openai", "chat", &[])
+    };
+    let made = matrix(&[asks(1, Some("gpt-4o")), asks(2, None), asks(3, None)], &[target("qwen", &[])], ABOUT);
+    assert_eq!(render::ended(&made.dependencies[0], "2026-11-26"), "model of 2 of 3 calls not known");
+    let page = render::html(&made);
+    assert!(page.contains("Of 3 calls that a model answers, the model of 2 is not known"), "{page}");
+    assert!(render::markdown(&made).contains("the model of 2 is not known"));
+    let known = matrix(&[asks(1, Some("gpt-4o"))], &[target("qwen", &[])], ABOUT);
+    assert!(!render::html(&known).contains("not known from"));
+}
+
+#[test]
+fn a_vendor_that_settings_choose_is_said_with_those_that_the_library_is_set_up_for() {
+    let of = |line: u32, vendor: &str, library: &str| Used {
+        library: library.to_owned(),
+        ..used(line, vendor, "chat", &[])
+    };
+    let uses = [
+        of(1, "unknown", "semantic-kernel 1.28.0"),
+        of(2, "openai", "semantic-kernel 1.28.0"),
+        of(3, "azure-openai", "semantic-kernel"),
+        of(4, "mistral", "mistral"),
+    ];
+    let made = matrix(&uses, &[target("qwen", &[])], ABOUT);
+    let open = made.dependencies.iter().find(|of| of.vendor == "unknown").unwrap();
+    assert_eq!(render::vendor(open), "chosen at run time (azure-openai or openai)");
+    let made = matrix(&uses[..1], &[target("qwen", &[])], ABOUT);
+    assert_eq!(render::vendor(&made.dependencies[0]), "not said in the code");
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::Through;
 use super::effort::Change;
-use crate::scan::{Finding, Flags, Sunset};
+use crate::scan::{Finding, Flags, Sunset, is_framework};
 use crate::traffic::Use;
 
 /// One use of a vendor.
@@ -30,6 +30,8 @@ pub struct Used {
     pub library: String,
     /// The model.
     pub model: Option<String>,
+    /// Whether it is a call in code that some model answers.
+    pub is_asked: bool,
     /// Names of parameters.
     pub parameters: Vec<String>,
     /// What it asks for.
@@ -63,7 +65,7 @@ pub(super) enum Speaks {
 }
 
 /// Vendors with OpenAI's dialect: another base address is all there is to change.
-const OPENAI_LIKE: [&str; 14] = [
+const OPENAI_LIKE: [&str; 16] = [
     "openai",
     "openai-compatible",
     "azure-openai",
@@ -77,6 +79,8 @@ const OPENAI_LIKE: [&str; 14] = [
     "cerebras",
     "nvidia",
     "moonshot",
+    "aimlapi",
+    "xai",
     "self-hosted",
 ];
 
@@ -111,8 +115,18 @@ const FRAMEWORKS: [&str; 26] = [
 ];
 
 /// Open weights that somebody else serves.
-const HOSTED: [&str; 9] =
-    ["groq", "together", "fireworks", "openrouter", "replicate", "huggingface", "cerebras", "deepinfra", "nvidia"];
+const HOSTED: [&str; 10] = [
+    "groq",
+    "together",
+    "fireworks",
+    "openrouter",
+    "replicate",
+    "huggingface",
+    "cerebras",
+    "deepinfra",
+    "nvidia",
+    "aimlapi",
+];
 
 impl Used {
     /// A place in code.
@@ -129,6 +143,7 @@ impl Used {
             vendor: finding.vendor.clone(),
             library: format!("{}{version}", finding.sdk),
             model: finding.model.id.clone(),
+            is_asked: finding.asks_a_model(),
             parameters: finding.parameters.clone(),
             flags: finding.flags,
             seen: finding.seen.clone(),
@@ -161,7 +176,19 @@ impl Used {
     }
 
     fn is_framework(&self) -> bool {
-        FRAMEWORKS.iter().any(|name| self.library.starts_with(name))
+        FRAMEWORKS.iter().any(|own| self.library.starts_with(own)) || is_framework(self.library_name())
+    }
+
+    /// The library, without its version.
+    pub(super) fn library_name(&self) -> &str {
+        self.library.split(' ').next().unwrap_or_default()
+    }
+
+    /// Whether it is OpenAI's dialect whoever answers: by a library of OpenAI's that is told another address, or by the path of plain HTTP.
+    fn is_as_openai(&self) -> bool {
+        let is_library = self.library.contains("openai") && !self.library.contains("azure");
+        let is_older = ["betalgo", "okgodoit", "theokanning"].iter().any(|name| self.library.starts_with(name));
+        is_library || is_older || self.library.is_empty() && self.seen.contains("/chat/completions")
     }
 
     pub(super) fn speaks(&self) -> Speaks {
@@ -169,7 +196,7 @@ impl Used {
         match self.vendor.as_str() {
             "anthropic" => Speaks::Messages,
             "aws-bedrock" | "google-vertex" if is_anthropic_client => Speaks::Messages,
-            vendor if OPENAI_LIKE.contains(&vendor) => Speaks::Openai,
+            vendor if OPENAI_LIKE.contains(&vendor) || self.is_as_openai() => Speaks::Openai,
             _ => Speaks::Own,
         }
     }

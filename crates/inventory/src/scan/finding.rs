@@ -288,3 +288,65 @@ pub struct Finding {
     /// What has an end.
     pub sunsets: Vec<Sunset>,
 }
+
+/// Operations that some model answers.
+const ASKED: [&str; 11] = [
+    "chat",
+    "completions",
+    "responses",
+    "embeddings",
+    "images",
+    "audio",
+    "moderation",
+    "assistants",
+    "rerank",
+    "realtime",
+    "video",
+];
+
+impl Finding {
+    /// Whether it is a call that some model answers.
+    #[must_use]
+    pub fn asks_a_model(&self) -> bool {
+        matches!(self.kind, Kind::Call | Kind::Http) && ASKED.contains(&self.operation.as_str())
+    }
+}
+
+/// How many calls there are that some model answers, and of how many of them the model is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Calls.
+    pub calls: usize,
+    /// Those whose model the code does not say.
+    pub unknown: usize,
+}
+
+impl Asked {
+    /// Of calls, whether the model of each is known.
+    pub fn of(known: impl IntoIterator<Item = bool>) -> Asked {
+        known.into_iter().fold(Asked::default(), |asked, is_known| Asked {
+            calls: asked.calls + 1,
+            unknown: asked.unknown + usize::from(!is_known),
+        })
+    }
+
+    /// Of findings.
+    #[must_use]
+    pub fn of_findings(findings: &[Finding]) -> Asked {
+        Asked::of(findings.iter().filter(|found| found.asks_a_model()).map(|found| found.model.id.is_some()))
+    }
+
+    /// What a list of what has an end leaves out, in a sentence; empty where it leaves nothing out.
+    #[must_use]
+    pub fn words(self) -> String {
+        let Asked { calls, unknown } = self;
+        if unknown == 0 {
+            return String::new();
+        }
+        format!(
+            "Of {calls} {} a model answers, the model of {unknown} is not known from the call (it comes from a variable, a setting or a table of \
+             the application): whether it has an end is not said here. Recorded traffic says it.",
+            if calls == 1 { "call that" } else { "calls that" }
+        )
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use regex::Regex;
 
 /// A host, whose it is, and whether nothing but models is behind it.
-const HOSTS: [(&str, &str); 77] = [
+const HOSTS: [(&str, &str); 78] = [
     ("api.openai.com", "openai"),
     ("oai.hconeai.com", "openai"),
     ("oai.helicone.ai", "openai"),
@@ -83,6 +83,7 @@ const HOSTS: [(&str, &str); 77] = [
     (".ml.cloud.ibm.com", "ibm"),
     ("api.minimaxi.chat", "minimax"),
     ("api.siliconflow.com", "siliconflow"),
+    ("api.aimlapi.com", "aimlapi"),
 ];
 
 /// Every vendor that an address can be of, and what one is called whose it is not known.

@@ -1,5 +1,6 @@
 //! Libraries and their versions, from lock files and manifests.
 
+mod maven;
 mod npm;
 
 use std::collections::HashSet;
@@ -64,8 +65,11 @@ pub(crate) fn is_manifest(path: &str) -> bool {
 pub(crate) fn packages_of(path: &str, text: &str) -> Vec<Package> {
     let Some((language, is_locked)) = kind_of(path) else { return Vec::new() };
     let known = known(language);
-    if path.rsplit('/').next() == Some("package.json") {
-        return npm::dependencies(text, known);
+    match path.rsplit('/').next() {
+        Some("package.json") => return npm::dependencies(text, known),
+        Some("pom.xml") => return maven::of_pom(text, known),
+        _ if language == Language::Java => return maven::of_lines(text, known),
+        _ => {}
     }
     let lines: Vec<&str> = text.lines().collect();
     let mut packages: Vec<Package> = Vec::new();
@@ -74,10 +78,13 @@ pub(crate) fn packages_of(path: &str, text: &str) -> Vec<Package> {
         if trimmed.starts_with('#') || trimmed.starts_with("//") {
             continue;
         }
-        for name in known.iter().copied().filter(|name| names(trimmed, name, language)) {
+        let is_said = |name: &&str| names(trimmed, name, language) && (!is_locked || is_entry(path, line, name));
+        for name in known.iter().copied().filter(is_said) {
             let number = u32::try_from(idx + 1).unwrap_or(u32::MAX);
             let after = &trimmed[trimmed.find(short(name)).map_or(0, |at| at + short(name).len())..];
-            let version = version_in(after).or_else(|| below(&lines[idx + 1..])).unwrap_or_default();
+            // Yarn's line has what was asked for, and the one below what was installed.
+            let here = version_in(after).filter(|_| !path.ends_with("yarn.lock"));
+            let version = here.or_else(|| below(&lines[idx + 1..])).unwrap_or_default();
             match packages.iter_mut().find(|package| package.name == name) {
                 Some(package) if package.version.is_empty() => package.version = version,
                 Some(_) => {}
@@ -86,6 +93,22 @@ pub(crate) fn packages_of(path: &str, text: &str) -> Vec<Package> {
         }
     }
     packages
+}
+
+/// Whether the line of a lock file is where the entry of the package itself begins, and no other's that asks for it.
+fn is_entry(path: &str, line: &str, name: &str) -> bool {
+    let bare = line.trim();
+    let is_named = || bare.starts_with("name = ") || bare.starts_with("\"name\":");
+    match path.rsplit('/').next().unwrap_or(path) {
+        "package-lock.json" | "npm-shrinkwrap.json" => {
+            bare.ends_with('{')
+                && bare.strip_prefix('"').is_some_and(|key| key.trim_start_matches("node_modules/").starts_with(name))
+        }
+        "yarn.lock" => !line.starts_with(char::is_whitespace),
+        "Cargo.lock" | "poetry.lock" | "uv.lock" | "pdm.lock" | "composer.lock" => is_named(),
+        "Gemfile.lock" => line.len() - line.trim_start().len() == 4,
+        _ => true,
+    }
 }
 
 /// The module that a `go.mod` is of, or the crate of a `Cargo.toml` as code names it.
@@ -225,8 +248,71 @@ mod tests {
         );
         check(
             "pom.xml",
-            "<groupId>dev.langchain4j</groupId>\n<artifactId>langchain4j-open-ai</artifactId>\n<version>0.35.0</version>\n",
+            "<dependency>\n<groupId>dev.langchain4j</groupId>\n<artifactId>langchain4j-open-ai</artifactId>\n<version>0.35.0</version>\n</dependency>\n",
             &[("dev.langchain4j:langchain4j-open-ai", "0.35.0")],
+        );
+    }
+
+    #[test]
+    fn a_lock_file_says_versions_in_the_entry_of_a_package_and_not_where_another_asks_for_it() {
+        check(
+            "package-lock.json",
+            "  \"node_modules/a\": {\n  \"dependencies\": {\n    \"openai\": \"^3.0.0\"\n  }\n  \"node_modules/a/node_modules/openai\": {\n    \
+             \"version\": \"3.1.0\"\n  },\n  \"node_modules/openai\": {\n    \"version\": \"4.20.1\",\n",
+            &[("openai", "4.20.1")],
+        );
+        check(
+            "yarn.lock",
+            "a@^1:\n  version \"1.0.0\"\n  dependencies:\n    openai \"^3.0.0\"\n\nopenai@^4.0.0:\n  version \"4.20.1\"\n",
+            &[("openai", "4.20.1")],
+        );
+        check(
+            "Cargo.lock",
+            "[[package]]\nname = \"a\"\ndependencies = [\n \"async-openai\",\n]\n[[package]]\nname = \"b\"\nversion = \"9.9.9\"\n[[package]]\nname = \"async-openai\"\nversion = \"0.14.0\"\n",
+            &[("async-openai", "0.14.0")],
+        );
+        check(
+            "Gemfile.lock",
+            "    a (1.0.0)\n      ruby-openai (>= 6.0)\n    ruby-openai (7.1.0)\n",
+            &[("ruby-openai", "7.1.0")],
+        );
+    }
+
+    #[test]
+    fn a_library_of_maven_has_its_group_and_a_version_of_its_own_and_what_is_commented_out_is_not_there() {
+        check(
+            "pom.xml",
+            "<artifactId>client</artifactId>\n<properties><ai.version>1.1.0</ai.version></properties>\n<!-- <dependency>\n\
+             <groupId>org.springframework.ai</groupId><artifactId>spring-ai-starter-model-openai</artifactId></dependency> -->\n\
+             <dependency>\n<groupId>org.springframework.ai</groupId>\n<artifactId>spring-ai-starter-model-anthropic</artifactId>\n\
+             </dependency>\n<dependency><groupId>a</groupId><artifactId>b</artifactId>\n<version>9.9.9</version></dependency>\n\
+             <dependency><groupId>org.springframework.ai</groupId><artifactId>spring-ai-bom</artifactId>\n\
+             <version>${ai.version}</version><scope>import</scope></dependency>\n",
+            &[("org.springframework.ai:spring-ai-starter-model-anthropic", "1.1.0")],
+        );
+        check(
+            "pom.xml",
+            "<dependencyManagement><dependencies><dependency><groupId>dev.langchain4j</groupId>\n\
+             <artifactId>langchain4j-open-ai</artifactId><version>1.0.0</version></dependency><dependency>\n\
+             <groupId>dev.langchain4j</groupId><artifactId>langchain4j-anthropic</artifactId></dependency></dependencies></dependencyManagement>\n\
+             <dependency><groupId>dev.langchain4j</groupId><artifactId>langchain4j-open-ai</artifactId></dependency>\n",
+            &[("dev.langchain4j:langchain4j-open-ai", "1.0.0")],
+        );
+        check(
+            "build.gradle",
+            "implementation 'dev.langchain4j:langchain4j-open-ai:0.35.0'\n\
+             implementation('org.springframework.ai:spring-ai-starter-model-openai') // then 'a:b:7.0'\n\
+             // implementation 'dev.langchain4j:langchain4j-anthropic:0.35.0'\nrun 'com.example:client:2.0'\n",
+            &[
+                ("dev.langchain4j:langchain4j-open-ai", "0.35.0"),
+                ("org.springframework.ai:spring-ai-starter-model-openai", ""),
+            ],
+        );
+        check(
+            "libs.versions.toml",
+            "[versions]\nlc4j = \"1.2.3\"\n[libraries]\n\
+             openai = { module = \"dev.langchain4j:langchain4j-open-ai\", version.ref = \"lc4j\" }\n",
+            &[("dev.langchain4j:langchain4j-open-ai", "1.2.3")],
         );
     }
 }

@@ -79,8 +79,27 @@ pub(crate) fn vendors() -> impl Iterator<Item = &'static str> {
     STARTS.iter().map(|(_, vendor)| *vendor)
 }
 
-/// Whose model the text is the id of; none when it is no id.
+/// What a router of models is told before an id, and who then serves it, whoever made it.
+const SERVED: [(&str, &str); 9] = [
+    ("azure/", "azure-openai"),
+    ("azure:", "azure-openai"),
+    ("azure_ai/", "azure-ai"),
+    ("openrouter/", "openrouter"),
+    ("openrouter:", "openrouter"),
+    ("vertex_ai/", "google-vertex"),
+    ("bedrock/", "aws-bedrock"),
+    ("github/", "github"),
+    ("github_copilot/", "github-copilot"),
+];
+
+/// Who serves the model that the text is the id of; none when it is no id.
 pub(crate) fn vendor_of(text: &str) -> Option<&'static str> {
+    let made = maker_of(text)?;
+    Some(SERVED.iter().find(|(start, _)| text.starts_with(start)).map_or(made, |(_, vendor)| vendor))
+}
+
+/// Whose model the text is the id of; none when it is no id.
+pub(crate) fn maker_of(text: &str) -> Option<&'static str> {
     if text.len() > 80 || text.len() < 2 || text.contains(char::is_whitespace) {
         return None;
     }
@@ -179,6 +198,9 @@ mod tests {
             ("gpt-4o-mini", Some("openai")),
             ("openai/gpt-4o", Some("openai")),
             ("openai:gpt-4o", Some("openai")),
+            ("azure/gpt-4o", Some("azure-openai")),
+            ("openrouter/anthropic/claude-3.5-sonnet", Some("openrouter")),
+            ("azure/resource", None),
             ("o1", Some("openai")),
             ("o1-preview", Some("openai")),
             ("o1x", None),

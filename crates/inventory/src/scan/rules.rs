@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `makers SUFFIX…` | what follows a class's name where an object of it is made, besides nothing; one may end in `*`; in one that begins with `.&`, this is the class's name again |
 //! | `sdk NAME VENDOR PACKAGE…` | a library, whose service it calls, its names in manifests; the lines below are its own |
+//! | `of VENDOR PACKAGE…` | packages that bring the models of a vendor to a framework |
 //! | `from MODULE…` | modules it is imported from, and all below them; `.` where names need no import |
 //! | `named` | stands for libraries that no other line knows, by a word in the name of what is imported: `*WORD*`; `**WORD*` anywhere in a module's whole name |
 //! | `general` | its packages serve other things too: that a manifest names one says nothing by itself |
@@ -46,6 +47,8 @@ pub(super) struct Sdk {
     pub(super) name: &'static str,
     pub(super) vendor: &'static str,
     pub(super) packages: Vec<&'static str>,
+    /// Of those the ones that bring a vendor's models to a framework, and whose.
+    brings: Vec<(&'static str, &'static str)>,
     pub(super) is_general: bool,
     /// Whether it stands for whatever library has a word in its name.
     pub(super) is_named: bool,
@@ -201,13 +204,27 @@ impl Rules {
     pub(super) fn vendors() -> Vec<&'static str> {
         let of_sdks = Rules::all()
             .flat_map(|sdk| std::iter::once(sdk.vendor).chain(sdk.makers.values().filter_map(|maker| maker.vendor)));
+        let of_sdks = of_sdks.chain(Rules::all().flat_map(|sdk| sdk.brings.iter().map(|(_, vendor)| *vendor)));
         let methods = Language::TABLES.into_iter().flat_map(|language| Rules::of(language).methods.values());
         of_sdks.chain(methods.flat_map(|methods| methods.values().filter_map(|method| method.vendor))).collect()
     }
 
     /// The library and the vendor of a package of a manifest.
     pub(super) fn of_package(package: &str) -> (&'static str, &'static str) {
-        Rules::all().find(|sdk| sdk.packages.contains(&package)).map_or(("", "-"), |sdk| (sdk.name, sdk.vendor))
+        Rules::all().find(|sdk| sdk.packages.contains(&package)).map_or(("", "-"), |sdk| {
+            let brought = sdk.brings.iter().find(|(own, _)| *own == package);
+            (sdk.name, brought.map_or(sdk.vendor, |(_, vendor)| vendor))
+        })
+    }
+
+    /// Whether the library is nobody's by itself.
+    pub(super) fn is_framework(name: &str) -> bool {
+        Rules::all().any(|sdk| sdk.name == name && sdk.vendor == "-")
+    }
+
+    /// Whether the package brings a vendor's models to a framework.
+    pub(super) fn brings(package: &str) -> bool {
+        Rules::all().any(|sdk| sdk.brings.iter().any(|(own, _)| *own == package))
     }
 
     /// Whether the library's packages serve other things too.
@@ -312,6 +329,11 @@ impl Rules {
     fn of_sdk(sdk: &mut Sdk, verb: &str, names: &[&'static str], says: &[&'static str]) -> Option<()> {
         match verb {
             "from" => sdk.modules.extend(names),
+            "of" => {
+                let (vendor, packages) = names.split_first()?;
+                sdk.brings.extend(packages.iter().map(|package| (*package, *vendor)));
+                sdk.packages.extend(packages);
+            }
             "local" => sdk.locals.extend(names),
             "general" => sdk.is_general = true,
             "named" => sdk.is_named = true,

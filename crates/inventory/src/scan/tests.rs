@@ -264,7 +264,7 @@ mod others {
              8 client chat openai gpt-4o certain
              9 call chat openai unknown certain
              11 adapter chat azure-openai unknown certain
-             13 call chat unknown unknown certain",
+             13 call chat azure-openai unknown certain",
         );
     }
 

@@ -1,5 +1,7 @@
 //! Files line by line: configuration, and keys in any file.
 
+mod within;
+
 use std::sync::OnceLock;
 
 use regex::Regex;
@@ -8,7 +10,7 @@ use super::finding::{Confidence, Finding, Flags, Kind, Model, ModelFrom};
 use super::{hosts, models};
 
 /// Settings of the environment that libraries and frameworks read, and whose service they are for.
-const SETTINGS: [(&str, &str); 30] = [
+const SETTINGS: [(&str, &str); 27] = [
     ("AZURE_OPENAI", "azure-openai"),
     ("AZURE_AI", "azure-ai"),
     ("OPENAI_API_BASE", "openai"),
@@ -36,10 +38,36 @@ const SETTINGS: [(&str, &str); 30] = [
     ("VOYAGE_API_KEY", "voyage"),
     ("PINECONE_API_KEY", "pinecone"),
     ("PINECONE_ENVIRONMENT", "pinecone"),
+];
+
+/// Settings of Spring AI, and whose models they are for.
+const SPRING: [(&str, &str); 22] = [
     ("spring.ai.openai", "openai"),
     ("spring.ai.azure.openai", "azure-openai"),
     ("spring.ai.anthropic", "anthropic"),
+    ("spring.ai.ollama", "self-hosted"),
+    ("spring.ai.mistralai", "mistral"),
+    ("spring.ai.mistral", "mistral"),
+    ("spring.ai.vertex.ai", "google-vertex"),
+    ("spring.ai.vertexai", "google-vertex"),
+    ("spring.ai.google.genai", "google"),
+    ("spring.ai.bedrock", "aws-bedrock"),
+    ("spring.ai.deepseek", "deepseek"),
+    ("spring.ai.zhipuai", "zhipu"),
+    ("spring.ai.moonshot", "moonshot"),
+    ("spring.ai.minimax", "minimax"),
+    ("spring.ai.qianfan", "baidu"),
+    ("spring.ai.dashscope", "alibaba"),
+    ("spring.ai.watsonx.ai", "ibm"),
+    ("spring.ai.oci.genai", "oracle"),
+    ("spring.ai.stabilityai", "stability"),
+    ("spring.ai.elevenlabs", "elevenlabs"),
+    ("spring.ai.huggingface", "huggingface"),
+    ("spring.ai.vectorstore.pinecone", "pinecone"),
 ];
+
+/// Which of several models Spring AI asks: `spring.ai.model.chat=anthropic`.
+pub(crate) const SPRING_CHOICE: &str = "spring.ai.model.chat";
 
 /// What keys look like, and whose they are; the first that fits.
 const KEYS: [(&str, &str); 8] = [
@@ -55,7 +83,7 @@ const KEYS: [(&str, &str); 8] = [
 
 /// Every vendor that a setting or a key can be of.
 pub(crate) fn vendors() -> impl Iterator<Item = &'static str> {
-    SETTINGS.iter().chain(&KEYS).map(|(_, vendor)| *vendor)
+    SETTINGS.iter().chain(&SPRING).chain(&KEYS).map(|(_, vendor)| *vendor)
 }
 
 /// Whether the file is configuration that is read line by line.
@@ -102,16 +130,66 @@ pub(crate) fn configuration_of(path: &str, text: &str) -> Vec<Finding> {
     if is_lock(path) {
         return findings;
     }
-    for (idx, line) in text.lines().enumerate() {
+    let is_tree = is_of_spring(path);
+    let mut at = 0;
+    for (idx, line) in text.split_inclusive('\n').enumerate() {
+        let (before, line) = (&text[..at], line.trim_end_matches(['\n', '\r']));
+        at += text[at..].find('\n').map_or(0, |end| end + 1);
         if line.len() > 4000 {
             continue;
         }
         let number = u32::try_from(idx + 1).unwrap_or(u32::MAX);
-        if let Some((said, seen)) = line_of(line) {
+        if let Some((mut said, seen)) = line_of(line).filter(|(said, _)| !is_only_said(said.0, line)) {
+            if said.2 == "openai" && said.0 != Kind::Endpoint && within::is_of_azure(path, text, (before, line)) {
+                said.2 = "azure-openai";
+            }
+            findings.push(found(path, number, said, seen));
+        } else if is_tree && let Some((said, seen)) = headed(before, line) {
             findings.push(found(path, number, said, seen));
         }
     }
     findings
+}
+
+/// What is commented out calls nothing and asks no model; which variables there are it still says.
+fn is_only_said(kind: Kind, line: &str) -> bool {
+    kind != Kind::Setting && within::is_comment(line)
+}
+
+/// Whether it is a tree of Spring's settings.
+fn is_of_spring(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.contains("application") && (name.ends_with(".yml") || name.ends_with(".yaml"))
+}
+
+/// The head of a vendor's settings of Spring AI in a tree, or what says which model is asked.
+fn headed(before: &str, line: &str) -> Option<(Said, String)> {
+    let bare = line.trim();
+    if within::is_comment(bare) || !(bare.ends_with(':') || bare.starts_with("chat:")) {
+        return None;
+    }
+    let key = within::path_of(before, line);
+    let is_head = key == SPRING_CHOICE || SPRING.iter().any(|(name, _)| *name == key);
+    is_head.then(|| of_spring(&key, bare)).flatten()
+}
+
+/// Whose models a key of Spring AI is for; a word of `spring.ai.model.chat` is written as its vendor's key is, but for what stands between
+/// its parts.
+pub(crate) fn vendor_of_spring(key: &str) -> Option<&'static str> {
+    let key = key.replace('-', ".");
+    let is_under = |name: &str| key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    SPRING.iter().find(|(name, _)| is_under(name)).map(|(_, vendor)| *vendor)
+}
+
+/// A setting of Spring AI, by its whole key.
+fn of_spring(key: &str, line: &str) -> Option<(Said, String)> {
+    if key == SPRING_CHOICE {
+        let vendor = line.rsplit([':', '=']).next()?.trim().trim_matches(['"', '\'']);
+        return Some(((Kind::Setting, "client", "-", Model::default()), format!("{key}={vendor}")));
+    }
+    let vendor = vendor_of_spring(key)?;
+    let model = model_in(line.trim()).unwrap_or_default();
+    Some(((Kind::Setting, "client", vendor, model), key.to_owned()))
 }
 
 type Said = (Kind, &'static str, &'static str, Model);
@@ -124,6 +202,12 @@ fn line_of(line: &str) -> Option<(Said, String)> {
     if let Some(vendor) = hosts::vendor_of(trimmed) {
         let operation = trimmed.split(['"', '\'', ' ', '=']).find_map(hosts::operation_of).unwrap_or("client");
         return Some(((Kind::Endpoint, operation, vendor, Model::default()), shortened(trimmed)));
+    }
+    if trimmed.starts_with("spring.ai.") {
+        let key = trimmed.split([':', '=', ' ']).next().unwrap_or_default();
+        if let Some(said) = of_spring(key, trimmed) {
+            return Some(said);
+        }
     }
     if let Some((name, vendor)) = SETTINGS.iter().find(|(name, _)| trimmed.contains(name)) {
         let at = trimmed.find(name)?;
@@ -221,7 +305,12 @@ fn found(path: &str, line: u32, (kind, operation, vendor, model): Said, seen: St
         model,
         parameters: Vec::new(),
         flags: Flags::default(),
-        confidence: if kind == Kind::Model { Confidence::Likely } else { Confidence::Certain },
+        confidence: match (kind, vendor) {
+            // What one's own machine is told is no vendor's.
+            (Kind::Setting, "self-hosted" | "-") => Confidence::Possible,
+            (Kind::Model, _) => Confidence::Likely,
+            _ => Confidence::Certain,
+        },
         seen,
         prompt: None,
         response: Vec::new(),
@@ -248,6 +337,66 @@ mod tests {
                 (3, Kind::Endpoint, "base: https://api.openai.com/v1"),
                 (5, Kind::Setting, "spring.ai.openai.chat.options.model"),
             ]
+        );
+    }
+
+    #[track_caller]
+    fn check(path: &str, text: &str, expected: &[(u32, &str, &str)]) {
+        let found = configuration_of(path, text);
+        let found: Vec<(u32, &str, &str)> =
+            found.iter().map(|of| (of.line, of.vendor.as_str(), of.seen.as_str())).collect();
+        assert_eq!(found, expected, "{path}");
+    }
+
+    #[test]
+    fn a_deployment_at_azure_is_azures_by_what_it_is_in_its_own_key_or_what_the_file_sets_up() {
+        check(
+            "appsettings.json",
+            "{\n  \"AzureOpenAIText\": {\n    // \"APIKey\": \"\", // set \"A:APIKey\" \"MY_AZUREOPENAI_KEY\"\n    \"Model\": \"gpt-4o\",\n    \
+             \"Other\": {\n      \"Id\": \"gpt-4\"\n    }\n  },\n  \"OpenAI\": {\n    \"TextModel\": \"gpt-4o\"\n  },\n  \"Deployment\": \"gpt-4o\"\n}\n",
+            &[
+                (3, "azure-openai", "MY_AZUREOPENAI_KEY"),
+                (4, "azure-openai", "Model"),
+                (6, "azure-openai", "Id"),
+                (10, "openai", "TextModel"),
+                (12, "azure-openai", "Deployment"),
+            ],
+        );
+        check(
+            "main.bicep",
+            "param model string = 'gpt-4o'\nresource a 'Microsoft.CognitiveServices/accounts@2023-05-01' = {\n}\n",
+            &[(1, "azure-openai", "param model string")],
+        );
+        check("main.tf", "locals {\n  model = \"gpt-4o\"\n}\n", &[(2, "openai", "model")]);
+        check(
+            "ci.yml",
+            "  key: ${{ secrets.AZUREOPENAI__APIKEY }}\n",
+            &[(1, "azure-openai", "secrets.AZUREOPENAI__APIKEY")],
+        );
+    }
+
+    #[test]
+    fn what_is_commented_out_is_no_address_and_no_model() {
+        let text = "// such as https://contoso.cognitiveservices.azure.com/\n# model: gpt-4o\n# OPENAI_API_KEY=\n";
+        check("a.json", text, &[(3, "openai", "OPENAI_API_KEY")]);
+    }
+
+    #[test]
+    fn settings_of_spring_say_whose_models_are_asked_also_in_a_tree() {
+        check(
+            "application.properties",
+            "spring.ai.openai.api-key=${OPENAI_API_KEY}\n#spring.ai.anthropic.api-key=k\nspring.ai.ollama.chat.options.model=llama3\nspring.ai.mcp.client.enabled=true\n\
+             spring.ai.model.chat=anthropic\n",
+            &[
+                (1, "openai", "spring.ai.openai.api-key"),
+                (3, "self-hosted", "spring.ai.ollama.chat.options.model"),
+                (5, "-", "spring.ai.model.chat=anthropic"),
+            ],
+        );
+        check(
+            "src/main/resources/application.yml",
+            "spring:\n  ai:\n    mistralai:\n      chat:\n        options:\n          temperature: 0\n    model:\n      chat: mistral\n",
+            &[(3, "mistral", "spring.ai.mistralai"), (8, "-", "spring.ai.model.chat=mistral")],
         );
     }
 

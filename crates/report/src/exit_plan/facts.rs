@@ -293,8 +293,73 @@ pub struct Replacements {
     pub date: String,
     /// What it comes to.
     pub headline: String,
+    /// What was looked through, by name.
+    #[serde(default)]
+    pub of: Vec<String>,
+    /// What it was measured against.
+    #[serde(default)]
+    pub alternatives: Vec<MatrixAlternative>,
     /// What is used.
     pub rows: Vec<MatrixRow>,
+}
+
+/// What might take over, as the matrix knew it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct MatrixAlternative {
+    /// What it is called.
+    pub name: String,
+    /// Its provider; empty where no config named it.
+    #[serde(default)]
+    pub provider: String,
+    /// Its model.
+    #[serde(default)]
+    pub model: String,
+    /// Whether it is a kind of server, and no server.
+    #[serde(default)]
+    pub reference: bool,
+    /// The report behind its cells.
+    #[serde(default)]
+    pub probe: Option<MatrixProbe>,
+}
+
+/// A report that cells of a matrix are from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct MatrixProbe {
+    /// The file.
+    pub source: String,
+}
+
+impl MatrixAlternative {
+    /// What it is, and what says so.
+    pub(super) fn words(&self) -> String {
+        let model = if self.model.is_empty() { String::new() } else { format!(", {}", self.model) };
+        let provider = if self.provider.is_empty() { String::new() } else { format!(" at {}", self.provider) };
+        let proof = match &self.probe {
+            Some(probe) => format!("by {}", probe.source),
+            None if self.reference => "a kind of server, and no server".to_owned(),
+            None => "not measured".to_owned(),
+        };
+        format!("`{}`{model}{provider} ({proof})", self.name)
+    }
+}
+
+impl Replacements {
+    /// How the target that takes over is another than the one that the matrix was measured against; none where it is the same.
+    pub(super) fn differs(&self, to: &TargetFacts) -> Option<String> {
+        let name = &to.name;
+        let Some(own) = self.alternatives.iter().find(|own| own.name == *name) else {
+            return Some(format!(
+                "the matrix was not made with `{name}`, so that nothing in it is about where this route goes"
+            ));
+        };
+        let other = |what: &str, then: &str, now: &str| {
+            let differs = !then.is_empty() && then != now;
+            differs.then(|| {
+                format!("the matrix knew `{name}` with the {what} {then}, which is {now} in the config of this plan")
+            })
+        };
+        other("model", &own.model, &to.model).or_else(|| other("provider", &own.provider, &to.provider))
+    }
 }
 
 /// A row of it.

@@ -1,7 +1,7 @@
 //! Sections of what was measured of the alternative: parity, capacity, capabilities, cost.
 
 use super::Section;
-use super::facts::Leaving;
+use super::facts::{Leaving, MatrixAlternative, Replacements};
 use crate::area::{Area, Found, Standing};
 use crate::figure::Figure;
 
@@ -29,7 +29,10 @@ fn areas(section: &mut Section, of: &Leaving, wanted: &[Area]) {
     section.table(&["what", "result", "measured", "target", "why"], found.iter().map(row).collect());
     for found in found {
         if matches!(found.standing, Standing::NotRun | Standing::Undecided) {
+            // A plan takes what a decision takes.
+            let own = format!("`crossfade exit plan {} --", of.mv.route);
             let settle = found.settle.clone().unwrap_or_else(|| "`crossfade report` says what".to_owned());
+            let settle = settle.replace("`crossfade report --", &own);
             section.lacks(format!("{}: {}", found.area.label().to_lowercase(), found.because), settle);
         }
     }
@@ -78,11 +81,16 @@ pub(super) fn replacements(of: &Leaving) -> Section {
     let Some(matrix) = &of.replacements else {
         section.lacks(
             "which used capabilities have a replacement, and what proves it",
-            "`crossfade inventory matrix PATH… -o matrix.json`, then `crossfade exit plan` with `--matrix matrix.json`",
+            format!(
+                "`crossfade inventory matrix PATH… -o matrix.json`, then `crossfade exit plan {} --matrix matrix.json`",
+                of.mv.route
+            ),
         );
         return section;
     };
-    section.says(format!("Of {}: {}", matrix.date, matrix.headline));
+    let about = if matrix.of.is_empty() { String::new() } else { format!(", of {}", matrix.of.join(", ")) };
+    section.says(format!("Of {}{about}: {}", matrix.date, matrix.headline));
+    measured_against(&mut section, of, matrix);
     // Without traffic joined to it the matrix knows of no requests.
     let has_requests = matrix.rows.iter().any(|row| row.requests > 0);
     let row = |row: &super::facts::MatrixRow| {
@@ -108,4 +116,24 @@ pub(super) fn replacements(of: &Leaving) -> Section {
         );
     }
     section
+}
+
+/// What the matrix was measured against; one of another server, or of another route's, is no proof for this plan.
+fn measured_against(section: &mut Section, of: &Leaving, matrix: &Replacements) {
+    if !matrix.alternatives.is_empty() {
+        let words: Vec<String> = matrix.alternatives.iter().map(MatrixAlternative::words).collect();
+        section.says(format!("Measured against {}.", words.join("; ")));
+    }
+    let Some(to) = of.to() else { return };
+    if let Some(differs) = matrix.differs(to) {
+        section.says(format!("WARNING: {differs}."));
+        section.lacks(
+            format!("a matrix of this route's alternative: {differs}"),
+            format!(
+                "`crossfade conformance {0} -o probe.json`, `crossfade inventory matrix PATH… --target {0} --conformance probe.json -o matrix.json`, then \
+                 `crossfade exit plan {1} --matrix matrix.json`",
+                to.name, of.mv.route
+            ),
+        );
+    }
 }

@@ -134,9 +134,21 @@ fn whole() -> Leaving {
         replacements: Some(Replacements {
             date: "2024-10-01".to_owned(),
             headline: "2 of 3 used capabilities have a measured replacement".to_owned(),
+            of: vec!["shop".to_owned()],
+            alternatives: vec![alternative("own")],
             rows: vec![row("tool calls", "equivalent"), row("a stored conversation", "none")],
         }),
         ..bare()
+    }
+}
+
+fn alternative(name: &str) -> MatrixAlternative {
+    MatrixAlternative {
+        name: name.to_owned(),
+        provider: String::new(),
+        model: String::new(),
+        reference: false,
+        probe: Some(MatrixProbe { source: "probe.json".to_owned() }),
     }
 }
 
@@ -322,4 +334,30 @@ fn no_word_of_a_person_makes_a_tag_or_a_cell() {
     let plan = exit_plan(&leaving);
     assert!(!plan.html().contains("<b>x") && plan.html().contains("&lt;b&gt;x"));
     assert!(plan.markdown().contains("&lt;b>x&lt;/b> \\| y z"));
+}
+
+#[test]
+fn a_matrix_of_another_server_is_said_and_is_missing() {
+    let mut leaving = whole();
+    let said = |leaving: &Leaving| exit_plan(leaving).markdown();
+    let same = said(&leaving);
+    assert!(same.contains("Measured against `own` (by probe.json)") && !same.contains("WARNING"), "{same}");
+    leaving.replacements.as_mut().unwrap().alternatives = vec![alternative("another")];
+    let other = said(&leaving);
+    assert!(other.contains("Measured against `another` (by probe.json)"), "{other}");
+    assert!(other.contains("WARNING: the matrix was not made with `own`"), "{other}");
+    assert!(other.contains("crossfade inventory matrix PATH… --target own --conformance probe.json"), "{other}");
+    let own = MatrixAlternative { model: "small".to_owned(), ..alternative("own") };
+    leaving.replacements.as_mut().unwrap().alternatives = vec![own];
+    assert!(said(&leaving).contains("WARNING: the matrix knew `own` with the model small"), "{}", said(&leaving));
+}
+
+#[test]
+fn each_thing_that_is_missing_names_the_command_or_the_place_that_supplies_it() {
+    for (_, missing) in exit_plan(&bare()).missing() {
+        assert!(missing.supply.contains("`crossfade ") || missing.supply.starts_with("`--to"), "{missing:?}");
+        let is_of_a_plan =
+            !missing.supply.contains("`crossfade exit plan`") && !missing.supply.contains("`crossfade report --");
+        assert!(is_of_a_plan, "the command can be typed as it stands: {missing:?}");
+    }
 }

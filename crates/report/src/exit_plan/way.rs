@@ -167,7 +167,8 @@ pub(super) fn data(of: &Leaving) -> Section {
         section.lacks(
             "an export of what the vendor holds",
             format!(
-                "`crossfade exit export DIR --provider {provider} --sign KEY`, then `crossfade exit plan --export DIR`"
+                "`crossfade exit export DIR --provider {provider} --sign KEY`, then `crossfade exit plan {} --export DIR`",
+                of.mv.route
             ),
         );
         return section;
@@ -257,7 +258,7 @@ pub(super) fn tests(of: &Leaving) -> Section {
         section.lacks("a rehearsal that came to a verdict", drill_command(of));
         return section;
     };
-    findings(&mut section, last);
+    findings(&mut section, of, last);
     if last.simulated {
         section.says("The last drill was of SIMULATED providers.");
         section.lacks("a rehearsal with the real providers", drill_command(of));
@@ -265,7 +266,7 @@ pub(super) fn tests(of: &Leaving) -> Section {
     section
 }
 
-fn findings(section: &mut Section, last: &ExitDrill) {
+fn findings(section: &mut Section, of: &Leaving, last: &ExitDrill) {
     let row = |check: &super::facts::DrillCheck| {
         let holds = if check.holds { "yes" } else { "NO" };
         vec![check.what.clone(), check.measured.clone(), check.target.clone(), holds.to_owned()]
@@ -294,11 +295,14 @@ fn findings(section: &mut Section, last: &ExitDrill) {
             if n_golden == 0 {
                 section.lacks(
                     "golden tests in a drill",
-                    "prompts with golden tests in the registry (`crossfade prompts`), then the same drill",
+                    format!(
+                        "prompts with golden tests in the registry (`crossfade prompts`), then {}",
+                        drill_command(of)
+                    ),
                 );
             }
         }
-        None => section.lacks("acceptance probes in a drill", "the same drill without `--no-probes`"),
+        None => section.lacks("acceptance probes in a drill", format!("{}, without `--no-probes`", drill_command(of))),
     }
     section.list(lines);
 }

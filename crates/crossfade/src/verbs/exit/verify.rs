@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
         "signed": is_signed, "problems": said,
     });
     out.answer(&facts, || {
-        let mut text = format!("{n} objects of {} in {} files", manifest.source, manifest.files.len());
+        let mut text = verified(&manifest, n);
         text += match (problems.is_empty(), is_signed) {
             (true, true) => ": every one is as the manifest says, and the signature holds\n",
             (true, false) => ": every one is as the manifest says; nobody signed it\n",
@@ -50,4 +50,16 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
         text
     });
     Ok(if problems.is_empty() { Exit::Ok } else { Exit::No })
+}
+
+/// What was counted and hashed: objects of a vendor by collection, and files; an export of one's own record has files alone.
+fn verified(manifest: &exit::Manifest, n_objects: u64) -> String {
+    let bytes: u64 = manifest.files.values().map(|file| file.bytes).sum();
+    let files = format!("{} files ({bytes} bytes), each counted and hashed again", manifest.files.len());
+    if n_objects == 0 {
+        return format!("{files}; the export is of {} and has no object of a vendor's", manifest.source);
+    }
+    let of = |facts: &exit::CollectionFacts| format!("{} {}", facts.n_objects, facts.name);
+    let collections: Vec<String> = manifest.collections.iter().filter(|facts| facts.n_objects > 0).map(of).collect();
+    format!("{n_objects} objects of {} ({}) in {files}", manifest.source, collections.join(", "))
 }

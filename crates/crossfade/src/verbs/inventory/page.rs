@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use inventory::scan::{Finding, Kind};
+use inventory::scan::{Asked, Finding, Kind};
 
 use super::tree::{Counts, NotRead};
 
@@ -26,6 +26,10 @@ pub(super) fn table(findings: &[Finding], today: &str) -> String {
     if !ends.is_empty() {
         text += "\n";
         text += &crate::out::table(&["what has an end", "day", "", "places", "source"], &ends);
+    }
+    let open = Asked::of_findings(findings).words();
+    if !open.is_empty() {
+        text += &format!("\n{open}\n");
     }
     text
 }

@@ -33,7 +33,7 @@ fn cells(row: &Row, cell: &Cell) -> [String; 20] {
         row.vendors.join(" "),
         row.models.join(" "),
         row.owners.join(" "),
-        ends(&row.ends),
+        ends(&row.ends, ""),
         cell.alternative.clone(),
         truth(row.best.as_ref() == Some(&cell.alternative)),
         cell.standing.as_str().to_owned(),

@@ -1,6 +1,6 @@
 //! As one page that needs nothing else: no script, no font, no link. What others wrote is escaped.
 
-use super::{about, ends, evidence, known, proof_of, used};
+use super::{about, ended, ends, evidence, known, open_models, proof_of, used, vendor};
 use crate::matrix::{Cell, Dependency, Matrix, Risk, Row, Standing};
 use crate::sovereignty::Sovereignty;
 
@@ -57,7 +57,8 @@ fn head(page: &mut String, matrix: &Matrix) {
     }
     *page += "</div>\n";
     if matrix.alternatives.iter().all(|alternative| alternative.probe.is_none()) {
-        *page += "<p class=\"warn\">No report of a probe stands behind this page: every cell is unproved.</p>\n";
+        *page += "<p class=\"warn\">No report of a probe stands behind this page: every cell is unproved. <code>crossfade conformance TARGET -o probe.json</code> \
+                  asks a server, and <code>--conformance probe.json</code> brings what it found here.</p>\n";
     }
 }
 
@@ -71,22 +72,26 @@ fn dependencies(page: &mut String, matrix: &Matrix) {
         *page += &format!(
             "<tr><td class=\"k\"><b>{}</b><br><span class=\"small\">{}</span></td><td class=\"n\">{}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
              <td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-            escaped(&of.vendor),
+            escaped(&vendor(of)),
             escaped(&of.owners.join(" ")),
             of.sites,
             requests(of.requests),
             some(&of.models, 4),
             counted(of),
-            of.effort.as_str(),
+            if of.needs.is_empty() { "–" } else { of.effort.as_str() },
             risk(of.risk),
             steps(Some(&of.today)),
             steps(Some(&of.after)),
             steps(of.at_best.as_ref()),
-            escaped(&ends(&of.ends)),
+            escaped(&ended(of, &matrix.date)),
         );
     }
     *page += "</table></div>\n<p class=\"small\">Sovereignty: 1 pure API, 2 API with a way out, 3 hybrid, 4 self-hosted with a vendor standing by, \
               5 fully self-hosted.</p>\n";
+    let open = open_models(matrix);
+    if !open.is_empty() {
+        *page += &format!("<p class=\"small\">{}</p>\n", escaped(&open));
+    }
 }
 
 fn requests(n: u64) -> String {
@@ -209,7 +214,7 @@ fn details(page: &mut String, matrix: &Matrix) {
             *page += &format!("<p>Models: {}.</p>\n", some(&row.models, 12));
         }
         if !row.ends.is_empty() {
-            *page += &format!("<p>Has an end: {}.</p>\n", escaped(&ends(&row.ends)));
+            *page += &format!("<p>Has an end: {}.</p>\n", escaped(&ends(&row.ends, &matrix.date)));
         }
         *page += "<table>\n<tr><th>Alternative</th><th>Standing</th><th>What is known</th><th>Rows of the report</th><th>Without it</th><th>Change</th></tr>\n";
         for cell in &row.cells {

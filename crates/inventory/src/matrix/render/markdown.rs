@@ -1,6 +1,6 @@
 //! As Markdown.
 
-use super::{about, ends, evidence, known, proof_of, used, ways};
+use super::{about, ended, evidence, known, open_models, proof_of, used, vendor, ways};
 use crate::matrix::{Cell, Matrix, Row, Standing};
 
 /// The matrix as Markdown.
@@ -34,7 +34,7 @@ fn dependencies(text: &mut String, matrix: &Matrix) {
         let [today, after, at_best] = ways(of);
         let counts = of.counts;
         let requests = if matrix.traffic.is_some() { of.requests.to_string() } else { "-".to_owned() };
-        let mut cells = vec![of.vendor.clone(), of.sites.to_string(), requests];
+        let mut cells = vec![vendor(of), of.sites.to_string(), requests];
         cells.extend([counts.equivalent, counts.degraded, counts.none, counts.unproved].map(|n| n.to_string()));
         cells.extend([
             of.effort.as_str().to_owned(),
@@ -42,9 +42,13 @@ fn dependencies(text: &mut String, matrix: &Matrix) {
             today,
             after,
             at_best,
-            ends(&of.ends),
+            ended(of, &matrix.date),
         ]);
         *text += &row(&cells);
+    }
+    let open = open_models(matrix);
+    if !open.is_empty() {
+        *text += &format!("\n{}\n", cell(&open));
     }
 }
 

@@ -17,7 +17,8 @@ const USERS: [&str; 6] = ["test", "tests", "example", "examples", "demo", "demos
 impl Repository<'_> {
     /// What a member is that a class of the file has from a base class or a trait, in this or another file.
     pub(super) fn inherited(&self, file: usize, name: &str, line: Option<u32>, hops: u32) -> State {
-        if hops >= HOPS || !self.members.contains_key(name) {
+        let is_followed = matches!(self.files[file].language, Language::CSharp | Language::Php);
+        if hops >= HOPS || !is_followed || !self.members.contains_key(name) {
             return State::Unknown;
         }
         let holds = |class: &&Class| line.is_none_or(|line| class.from <= line && line <= class.to);

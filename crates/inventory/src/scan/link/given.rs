@@ -181,6 +181,11 @@ impl Walker<'_> {
         self.hops <= 9 && call.arguments.iter().filter(is_model).any(|argument| self.is_local(&argument.value, 0))
     }
 
+    /// Whether what a framework of Java makes stands around a model of one's own machine: `ChatClient.builder(ollamaChatModel)`.
+    pub(super) fn is_around_local(&self, maker: &Maker, given: Option<&Object>, call: &Call) -> bool {
+        self.language().is_jvm() && maker.is_adapter && given.is_none() && self.is_given_local(call)
+    }
+
     pub(super) fn is_local(&self, value: &Value, depth: u32) -> bool {
         match value {
             Value::Chain(_) => self.repository.value(self.file, value, self.hops + 1) == State::Local,

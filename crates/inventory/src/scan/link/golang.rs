@@ -2,10 +2,11 @@
 
 use super::State;
 use super::repository::{HOPS, Repository, directory, extend};
+use super::walk::{At, Walker};
 use crate::scan::facts::{Binding, BindingKind, Root, Step, Value};
 use crate::scan::language::Language;
 use crate::scan::lower::INTERFACE;
-use crate::scan::rules::Rules;
+use crate::scan::rules::{Distinct, Own, Rules};
 
 impl Repository<'_> {
     pub(super) fn is_go(&self, file: usize) -> bool {
@@ -142,5 +143,20 @@ fn given_as<'v>(name: &str, value: &'v Value, depth: u32, given: &mut Vec<&'v Va
                 _ => given_as(name, &argument.value, depth + 1, given),
             }
         }
+    }
+}
+
+impl Walker<'_> {
+    /// Whether the method is so much a library's own, and the file imports that, that something around its client has it too.
+    pub(super) fn is_imported_own(&self, at: &At<'_, '_>) -> bool {
+        let rules = self.rules();
+        let is_used = |own: &Own| rules.makers_of(own.of).any(|sdk| self.repository.imports(self.file, sdk));
+        self.language() == Language::Go
+            && !at.named.is_empty()
+            && rules
+                .own(at.last(), || at.dotted())
+                .iter()
+                .any(|own| own.distinct == Distinct::InRepository && own.fits(at.call) && is_used(own))
+            && !self.is_wrapper(at)
     }
 }

@@ -169,6 +169,11 @@ impl<'s> Index<'s> {
         }
     }
 
+    /// The classes of a name: of each the file, and which of its classes it is.
+    pub(crate) fn classes_named(&self, name: &str) -> impl Iterator<Item = (usize, usize)> {
+        self.classes.get(name).into_iter().flatten().copied()
+    }
+
     /// The files.
     pub(crate) fn files(&self) -> &[SourceFile<'s>] {
         &self.files

@@ -201,7 +201,7 @@ impl<'s> Repository<'s> {
             let declared: Vec<State> = binding.types.iter().map(|name| self.declared(file, name, hops + 1)).collect();
             let object = declared.iter().find(|state| matches!(state, State::Object(_)));
             let is_of = |state: &&State| match state {
-                State::Typed(..) => true,
+                State::Typed(..) | State::Local => true,
                 // What another package declares is nothing of a vendor's.
                 State::Foreign => declared.len() == 1 && binding.types[0].contains('.') && self.is_go(file),
                 _ => false,
@@ -258,6 +258,11 @@ impl<'s> Repository<'s> {
             let vendor = rules.maker(sdk, path).and_then(|maker| maker.vendor).unwrap_or(rules.sdks[sdk].vendor);
             let (path, confidence) = (part.path.to_owned(), rules.sdks[sdk].confidence());
             return State::Object(Object { path, confidence, ..Object::new(part.of, sdk, vendor) });
+        }
+        if let State::Symbol { sdks, path } = &state
+            && sdks.iter().any(|sdk| rules.is_local(*sdk, path))
+        {
+            return State::Local;
         }
         let declares = match &state {
             State::File(other) if !rest.is_empty() => self.type_beside(*other, rest),

@@ -371,6 +371,9 @@ impl<'r> Walker<'r> {
         }
         for sdk in sdks.iter().copied() {
             if let Some(maker) = rules.maker(sdk, path).filter(|maker| self.is_allowed(maker, at.call)) {
+                if self.is_around_local(&maker, given.as_ref(), at.call) {
+                    return State::Local;
+                }
                 return self.made(sdk, &maker, given.as_ref(), at, hits);
             }
         }
@@ -410,21 +413,8 @@ impl<'r> Walker<'r> {
         State::Symbol { sdks: sdks.to_vec(), path: path.to_owned() }
     }
 
-    /// Whether the method is so much a library's own, and the file imports that, that something around its client has it too.
-    fn is_imported_own(&self, at: &At<'_, '_>) -> bool {
-        let rules = self.rules();
-        let is_used = |own: &Own| rules.makers_of(own.of).any(|sdk| self.repository.imports(self.file, sdk));
-        self.language() == Language::Go
-            && !at.named.is_empty()
-            && rules
-                .own(at.last(), || at.dotted())
-                .iter()
-                .any(|own| own.distinct == Distinct::InRepository && own.fits(at.call) && is_used(own))
-            && !self.is_wrapper(at)
-    }
-
     /// Whether the repository has a function of the same name, so that it may be that what is called.
-    fn is_wrapper(&self, at: &At<'_, '_>) -> bool {
+    pub(super) fn is_wrapper(&self, at: &At<'_, '_>) -> bool {
         let last = at.last();
         let language = self.language();
         (language == Language::Go || language.is_jvm()) && self.repository.defines(language, last)

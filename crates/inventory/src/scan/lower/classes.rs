@@ -20,6 +20,7 @@ impl Walk<'_> {
             for kind in ["base_list", "base_clause", "class_interface_clause"] {
                 parents.extend(child_of(node, &[kind]).map(|names| self.types(names)).unwrap_or_default());
             }
+            parents.extend(self.base_class(node));
             parents.retain(|parent| !matches!(parent.as_str(), "extends" | "implements"));
             let parents = parents.into_iter().map(|parent| last_part(&parent).to_owned()).collect();
             self.facts.classes.push(Class { name, parents, from, to });
@@ -38,6 +39,26 @@ impl Walk<'_> {
         }
         self.children(node);
         self.scopes.pop();
+    }
+
+    /// What a class extends, where the language does not write it as a list of types.
+    fn base_class(&self, node: Node<'_>) -> Option<String> {
+        let base = match self.language {
+            Language::Python => node.child_by_field_name("superclasses")?.named_child(0)?,
+            Language::Java => node.child_by_field_name("superclass")?.named_child(0)?,
+            Language::Kotlin => {
+                let given = child_of(node, &["delegation_specifiers", "delegation_specifier"])?;
+                let given = child_of(given, &["delegation_specifier"]).unwrap_or(given);
+                child_of(given, &["constructor_invocation"])?.named_child(0)?
+            }
+            _ if self.language.is_script() => {
+                let heritage = child_of(node, &["class_heritage"])?;
+                let extends = child_of(heritage, &["extends_clause"]).unwrap_or(heritage);
+                extends.child_by_field_name("value").or_else(|| extends.named_child(0))?
+            }
+            _ => return None,
+        };
+        (!base.kind().contains("keyword")).then(|| self.name(base))
     }
 
     /// PHP's `use Trait;` inside a class.

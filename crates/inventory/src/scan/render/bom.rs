@@ -92,28 +92,51 @@ fn models(findings: &[Finding]) -> BTreeMap<String, Value> {
     by_id.iter().map(component).collect()
 }
 
+/// A component for each package that manifests name, each of its versions apart; call sites are occurrences of the package that is called
+/// like the library, or of its first one of that version. A library that no manifest names has a component without a URL.
 fn libraries(findings: &[Finding]) -> BTreeMap<String, Value> {
-    let mut by_name: BTreeMap<(&str, Option<&str>), Vec<&Finding>> = BTreeMap::new();
+    let mut by_package: BTreeMap<(&str, String, &str), Vec<&Finding>> = BTreeMap::new();
     for finding in findings.iter().filter(|finding| !finding.sdk.is_empty()) {
-        by_name.entry((&finding.sdk, finding.version.as_deref())).or_default().push(finding);
+        if let Some(url) = package_url(finding) {
+            let package = finding.seen.split(' ').next().unwrap_or_default();
+            by_package.entry((&finding.sdk, url, package)).or_default().push(finding);
+        }
     }
-    let component = |((sdk, version), found): (&(&str, Option<&str>), &Vec<&Finding>)| {
-        let name = format!("library:{sdk}@{}", version.unwrap_or("-"));
-        let mut component = json!({
-            "type": "library",
-            "bom-ref": name,
-            "name": sdk,
-            "evidence": { "occurrences": found.iter().map(|finding| occurrence(finding)).collect::<Vec<_>>() },
-        });
-        if let Some(version) = version {
-            component["version"] = json!(version);
-        }
-        if let Some(url) = found.iter().find_map(|finding| package_url(finding)) {
-            component["purl"] = json!(url);
-        }
-        (name, component)
-    };
-    by_name.iter().map(component).collect()
+    let mut sites: BTreeMap<(&str, Option<&str>), Vec<&Finding>> = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| !finding.sdk.is_empty() && package_url(finding).is_none()) {
+        sites.entry((&finding.sdk, finding.version.as_deref())).or_default().push(finding);
+    }
+    let mut components = BTreeMap::new();
+    for ((sdk, url, package), found) in &by_package {
+        let version = found.first().and_then(|finding| finding.version.as_deref());
+        let own = sites.remove(&(*sdk, version)).unwrap_or_default();
+        let found: Vec<&Finding> = found.iter().copied().chain(own).collect();
+        components
+            .insert(format!("library:{package}@{}", version.unwrap_or("-")), library(sdk, version, Some(url), &found));
+    }
+    for ((sdk, version), found) in &sites {
+        components.insert(format!("library:{sdk}@{}", version.unwrap_or("-")), library(sdk, *version, None, found));
+    }
+    for (name, component) in &mut components {
+        component["bom-ref"] = json!(name);
+    }
+    components
+}
+
+fn library(name: &str, version: Option<&str>, url: Option<&str>, found: &[&Finding]) -> Value {
+    let mut component = json!({
+        "type": "library",
+        "bom-ref": "",
+        "name": name,
+        "evidence": { "occurrences": found.iter().map(|finding| occurrence(finding)).collect::<Vec<_>>() },
+    });
+    if let Some(version) = version {
+        component["version"] = json!(version);
+    }
+    if let Some(url) = url {
+        component["purl"] = json!(url);
+    }
+    component
 }
 
 /// The package URL of a dependency, by the manifest that names it.
@@ -173,4 +196,32 @@ fn services(findings: &[Finding]) -> BTreeMap<String, Value> {
 
 fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
     words.collect::<BTreeSet<_>>().into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::{Owners, link, read};
+
+    #[test]
+    fn each_package_has_its_own_url_with_the_version_that_its_own_entry_of_the_lock_file_says() {
+        let files = [
+            (
+                "package.json",
+                "{ \"dependencies\": {\n  \"langchain\": \"^0.1.0\",\n  \"@langchain/openai\": \"^0.2.0\"\n} }\n",
+            ),
+            (
+                "package-lock.json",
+                "{ \"packages\": {\n  \"node_modules/langchain\": {\n    \"version\": \"0.1.9\",\n    \"dependencies\": {\n      \"@langchain/openai\": \"~0.0.1\"\n    }\n  },\n  \
+                 \"node_modules/@langchain/openai\": {\n    \"version\": \"0.2.7\"\n  }\n} }\n",
+            ),
+        ];
+        let files: Vec<_> = files.map(|(path, text)| (path.to_owned(), read(path, text, true))).into();
+        let findings = link(&files, &Owners::default());
+        let about = About { names: &[], version: "0", now: "2026-11-27 00:00:00", lines: 0, files: 2 };
+        let bom: Value = serde_json::from_str(&bom(&findings, &about)).unwrap();
+        let urls: Vec<&str> =
+            bom["components"].as_array().unwrap().iter().filter_map(|one| one["purl"].as_str()).collect();
+        assert_eq!(urls, ["pkg:npm/%40langchain/openai@0.2.7", "pkg:npm/langchain@0.1.9"]);
+    }
 }

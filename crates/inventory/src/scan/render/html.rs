@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::About;
-use crate::scan::finding::{Finding, Kind};
+use crate::scan::finding::{Asked, Finding, Kind};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--over:#cf222e;--soon:#9a6700;--small:#59636e}\
@@ -99,8 +99,16 @@ fn ends(page: &mut String, findings: &[Finding], today: &str) -> std::fmt::Resul
     for sunset in findings.iter().flat_map(|finding| &finding.sunsets) {
         *places.entry((&sunset.ends, &sunset.what, &sunset.source)).or_default() += 1;
     }
-    if places.is_empty() {
+    let open = Asked::of_findings(findings).words();
+    if places.is_empty() && open.is_empty() {
         return Ok(());
+    }
+    if places.is_empty() {
+        return writeln!(
+            page,
+            "<h2>What has an end</h2>\n<p>Nothing that is known.</p>\n<p class=\"small\">{}</p>",
+            escaped(&open)
+        );
     }
     page.push_str("<h2>What has an end</h2>\n<div class=\"scroll\"><table><tr><th>what<th>day<th>state<th class=\"n\">places<th>source\n");
     for ((day, what, source), n) in places {
@@ -114,6 +122,9 @@ fn ends(page: &mut String, findings: &[Finding], today: &str) -> std::fmt::Resul
         )?;
     }
     page.push_str("</table></div>\n");
+    if !open.is_empty() {
+        writeln!(page, "<p class=\"small\">{}</p>", escaped(&open))?;
+    }
     Ok(())
 }
 

@@ -119,8 +119,8 @@ fn a_class_derived_from_an_agent_is_one() {
             ),
         ],
         "app/Agents/Coach.php:7 client chat anthropic claude-3-5-haiku-latest certain
-         app/Use.php:4 call chat unknown unknown certain
-         app/Use.php:6 call chat unknown unknown certain streaming",
+         app/Use.php:4 call chat anthropic unknown certain
+         app/Use.php:6 call chat anthropic unknown certain streaming",
     );
 }
 
@@ -255,5 +255,49 @@ fn a_name_of_no_namespace_brings_no_library_of_php_in() {
         &format!("<?php\nnamespace Shop;\nuse OpenAI;\n{asks}"),
         "6 call files openai unknown likely
          8 call assistants openai unknown likely",
+    );
+}
+
+#[test]
+fn a_class_that_hands_another_vendors_address_to_its_base_asks_that_vendor_also_by_what_it_inherits() {
+    let base = "import OpenAI from 'openai';\nexport class Engine {\n  client: OpenAI;\n  constructor(config) {\n    \
+                const options = { apiKey: config.key };\n    options.baseURL = config.baseURL;\n    this.client = new OpenAI(options);\n  }\n  \
+                public say = async (messages) => this.client.chat.completions.create({ model: 'm', messages });\n}\n";
+    check_files(
+        &[
+            ("src/engine.ts", base),
+            (
+                "src/deep.ts",
+                "import { Engine } from './engine';\nexport class Deep extends Engine {\n  constructor(config) {\n    \
+                 super({ baseURL: 'https://api.deepseek.com/v1', ...config });\n  }\n  public say = async (messages) => {\n    \
+                 return await this.client.chat.completions.create({ model: 'm', messages });\n  };\n}\n",
+            ),
+            (
+                "src/fast.ts",
+                "import { Engine } from './engine';\nexport class Fast extends Engine {\n  constructor(config) {\n    \
+                 config.baseURL = 'https://api.groq.com/openai/v1';\n    super(config);\n  }\n}\n",
+            ),
+            ("src/same.ts", "import { Engine } from './engine';\nexport class Same extends Engine {\n}\n"),
+        ],
+        "src/deep.ts:4 client client deepseek unknown likely
+         src/deep.ts:7 call chat deepseek m likely
+         src/engine.ts:7 client client openai unknown certain
+         src/engine.ts:9 call chat openai m certain
+         src/fast.ts:2 call chat groq m likely
+         src/fast.ts:5 client client groq unknown likely",
+    );
+    check_files(
+        &[
+            (
+                "base.py",
+                "from openai import OpenAI\nclass Base:\n    url = None\n    def __init__(self, key):\n        \
+                 self.client = OpenAI(api_key=key, base_url=self.url)\n    def say(self, m):\n        \
+                 return self.client.chat.completions.create(model='m', messages=m)\n",
+            ),
+            ("other.py", "from base import Base\nclass Other(Base):\n    url = 'https://openrouter.ai/api/v1'\n"),
+        ],
+        "base.py:5 client client openai-compatible unknown likely
+         base.py:7 call chat openai-compatible m likely
+         other.py:2 call chat openrouter m likely",
     );
 }

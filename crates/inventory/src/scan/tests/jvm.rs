@@ -70,10 +70,10 @@ fn a_service_that_a_framework_makes_of_an_interface_answers() {
             ),
         ],
         "a/Config.java:6 client chat openai unknown certain
-         a/Socket.java:4 call chat unknown unknown certain
+         a/Socket.java:4 call chat openai unknown certain
          b/Use.java:5 call chat openai unknown certain
-         c/Build.java:10 call chat unknown unknown certain
-         c/Build.java:15 call chat unknown unknown certain",
+         c/Build.java:10 call chat openai unknown certain
+         c/Build.java:15 call chat openai unknown certain",
     );
 }
 

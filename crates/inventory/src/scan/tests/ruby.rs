@@ -15,7 +15,7 @@ fn classes_are_known_by_what_they_inherit_from() {
             ("jobs/a.rb", "Support.with(message: 1).help.generate_now\nWeather.new.ask(\"rain?\")\n"),
         ],
         "agents/application.rb:2 adapter chat openai gpt-4o-mini likely
-         jobs/a.rb:1 call chat unknown unknown likely
+         jobs/a.rb:1 call chat openai unknown likely
          jobs/a.rb:2 call chat unknown unknown certain",
     );
 }

@@ -1,6 +1,6 @@
 //! What is sent where settings say the host: by the body, the path, and the names of files and settings.
 
-use super::{check, check_files};
+use super::{check, check_files, is_candidate};
 
 #[test]
 fn a_handle_of_curl_says_what_is_asked_and_its_settings_whose_it_is() {
@@ -142,5 +142,89 @@ fn a_handle_in_a_class_of_a_vendor_asks_what_its_function_is_called() {
         "<?php\nclass AzureOpenAIClient {\n    function image($options) {\n        $ch = curl_init($this->url);\n        \
          curl_setopt($ch, CURLOPT_POSTFIELDS, $options);\n        $answer = curl_exec($ch);\n        return $answer;\n    }\n}\n",
         "6 http images azure-openai unknown likely",
+    );
+}
+
+#[test]
+fn what_is_asked_of_a_framework_is_asked_of_whom_the_build_file_of_its_module_brings() {
+    let java = "import org.springframework.ai.chat.client.ChatClient;\nclass A {\n  void f(ChatClient.Builder b) {\n    b.build().prompt(\"x\").call();\n  }\n}\n";
+    let pom = |starter: &str| {
+        format!(
+            "<project>\n<!-- <dependency><groupId>org.springframework.ai</groupId><artifactId>spring-ai-starter-model-mistral-ai</artifactId></dependency> -->\n\
+             <dependency><groupId>org.springframework.ai</groupId><artifactId>{starter}</artifactId></dependency>\n</project>\n"
+        )
+    };
+    let both = pom("spring-ai-starter-model-openai") + &pom("spring-ai-starter-model-anthropic");
+    let gradle = "dependencies {\n  implementation 'org.springframework.ai:spring-ai-openai-spring-boot-starter'\n}\n";
+    let quiet = "import dev.langchain4j.model.chat.ChatModel;\nclass Q {\n  ChatModel model;\n  void f() { model.chat(\"x\"); }\n}\n";
+    check_files(
+        &[
+            ("pom.xml", &pom("spring-ai-starter-model-anthropic")),
+            ("a/src/main/java/A.java", java),
+            ("b/build.gradle", gradle),
+            ("b/src/main/java/A.java", java),
+            ("c/pom.xml", &pom("spring-ai-starter-model-ollama")),
+            ("c/src/main/java/A.java", java),
+            ("d/pom.xml", &both),
+            ("d/src/main/java/A.java", java),
+            (
+                "d/src/main/resources/application.properties",
+                "#spring.ai.openai.api-key=k\nspring.ai.anthropic.api-key=k\n",
+            ),
+            ("e/pom.xml", &both),
+            ("e/src/main/java/A.java", java),
+            ("f/pom.xml", &both),
+            ("f/src/main/java/A.java", java),
+            ("f/src/main/resources/application.yml", "spring:\n  ai:\n    model:\n      chat: openai\n"),
+            ("g/build.gradle", "  implementation(\"io.quarkiverse.langchain4j:quarkus-langchain4j-mistral-ai:1.0\")\n"),
+            ("g/Q.java", quiet),
+        ],
+        "a/src/main/java/A.java:4 call chat anthropic unknown certain
+         b/src/main/java/A.java:4 call chat openai unknown certain
+         c/src/main/java/A.java:4 call chat self-hosted unknown possible
+         d/src/main/java/A.java:4 call chat anthropic unknown certain
+         e/src/main/java/A.java:4 call chat unknown unknown certain
+         f/src/main/java/A.java:4 call chat openai unknown certain
+         g/Q.java:4 call chat mistral unknown certain",
+    );
+}
+
+#[test]
+fn a_framework_that_is_handed_a_model_of_ones_own_machine_asks_no_vendor() {
+    check(
+        "A.java",
+        "import org.springframework.ai.chat.client.ChatClient;\nimport org.springframework.ai.ollama.OllamaChatModel;\n\
+         import org.springframework.ai.anthropic.AnthropicChatModel;\nclass A {\n  void f(AnthropicChatModel paid, OllamaChatModel own) {\n    \
+         ChatClient one = ChatClient.builder(own).build();\n    one.prompt(\"x\").call();\n    ChatClient two = ChatClient.builder(paid).build();\n    \
+         two.prompt(\"x\").call();\n  }\n}\n",
+        "8 adapter chat anthropic unknown certain
+         9 call chat anthropic unknown certain",
+    );
+    assert!(
+        !is_candidate(".version-backups/1/A.java") && is_candidate("backups/A.java") && is_candidate(".github/a.yml")
+    );
+}
+
+#[test]
+fn a_framework_that_the_repository_sets_up_for_one_vendor_asks_that_one_and_of_several_nobody_knows() {
+    let asks = "using Microsoft.SemanticKernel;\nclass B {\n  async Task F(Kernel kernel) {\n    await kernel.InvokePromptAsync(\"Hi\");\n  }\n}\n";
+    let sets_up = |names: &[&str]| {
+        let lines: Vec<String> =
+            names.iter().map(|name| format!("    builder.Add{name}ChatCompletion(id, e, k);\n")).collect();
+        format!(
+            "using Microsoft.SemanticKernel;\nclass A {{\n  void F(IKernelBuilder builder) {{\n{}  }}\n}}\n",
+            lines.concat()
+        )
+    };
+    check_files(
+        &[("A.cs", &sets_up(&["AzureOpenAI"])), ("B.cs", asks)],
+        "A.cs:4 adapter chat azure-openai unknown certain
+         B.cs:4 call chat azure-openai unknown certain",
+    );
+    check_files(
+        &[("A.cs", &sets_up(&["AzureOpenAI", "OpenAI"])), ("B.cs", asks)],
+        "A.cs:4 adapter chat azure-openai unknown certain
+         A.cs:5 adapter chat openai unknown certain
+         B.cs:4 call chat unknown unknown certain",
     );
 }

@@ -1,6 +1,6 @@
 //! The matrix for people, as text.
 
-use inventory::matrix::{Alternative, Cell, Dependency, Matrix, Row};
+use inventory::matrix::{Alternative, Cell, Dependency, Matrix, Row, render};
 use inventory::sovereignty::Sovereignty;
 
 use crate::out;
@@ -27,8 +27,7 @@ pub(super) fn table(made: &Matrix) -> String {
         text += &out::table(&["capability", "at", "what is known", "without it"], &why);
     }
     if !made.dependencies.is_empty() {
-        let rows: Vec<Vec<String>> =
-            made.dependencies.iter().map(|of| dependency(of, made.traffic.is_some())).collect();
+        let rows: Vec<Vec<String>> = made.dependencies.iter().map(|of| dependency(of, made)).collect();
         let headings = [
             "vendor",
             "call sites",
@@ -46,6 +45,8 @@ pub(super) fn table(made: &Matrix) -> String {
         ];
         text += "\n";
         text += &out::table(&headings, &rows);
+        let open = render::open_models(made);
+        text += &if open.is_empty() { open } else { format!("\n{open}\n") };
     }
     text
 }
@@ -83,12 +84,12 @@ fn why(row: &Row) -> Option<Vec<String>> {
     Some(vec![row.id(), cell.alternative.clone(), known, cell.workaround.clone().unwrap_or_default()])
 }
 
-fn dependency(of: &Dependency, is_recorded: bool) -> Vec<String> {
+fn dependency(of: &Dependency, made: &Matrix) -> Vec<String> {
     let class = |of: &Sovereignty| of.class.map_or_else(|| "not known".to_owned(), |class| format!("{class} of 5"));
     vec![
-        of.vendor.clone(),
+        render::vendor(of),
         of.sites.to_string(),
-        if is_recorded { of.requests.to_string() } else { "-".to_owned() },
+        if made.traffic.is_some() { of.requests.to_string() } else { "-".to_owned() },
         of.counts.equivalent.to_string(),
         of.counts.degraded.to_string(),
         of.counts.none.to_string(),
@@ -98,6 +99,6 @@ fn dependency(of: &Dependency, is_recorded: bool) -> Vec<String> {
         class(&of.today),
         class(&of.after),
         of.at_best.as_ref().map_or_else(|| "-".to_owned(), class),
-        of.ends.iter().map(|end| format!("{} {}", end.what, end.ends)).collect::<Vec<_>>().join(", "),
+        render::ended(of, &made.date),
     ]
 }
