@@ -13,6 +13,7 @@ mod literal;
 mod message;
 mod resolve;
 mod said;
+mod settings;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -20,9 +21,14 @@ mod yaml;
 
 use serde::Serialize;
 
-pub use self::files::is_prompt_file;
 pub use self::find::{Read, read};
 pub use self::link::link;
+
+/// Whether a file can be or have a prompt by its name.
+#[must_use]
+pub fn is_prompt_file(path: &str) -> bool {
+    files::is_prompt_file(path) || settings::is_settings(path)
+}
 
 /// Who says a message, in the words of the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

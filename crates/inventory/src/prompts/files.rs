@@ -25,8 +25,7 @@ const MAYBE: [&str; 6] = ["txt", "md", "yaml", "yml", "prompt.json", "tmpl"];
 const LONGEST: usize = 200_000;
 
 /// Whether a file can be a prompt by its name.
-#[must_use]
-pub fn is_prompt_file(path: &str) -> bool {
+pub(super) fn is_prompt_file(path: &str) -> bool {
     let ending = path.rsplit('/').next().and_then(|name| name.split_once('.')).map_or("", |(_, ending)| ending);
     let last = ending.rsplit('.').next().unwrap_or(ending);
     let names_prompts = path.to_ascii_lowercase().contains("prompt");
@@ -41,8 +40,9 @@ pub(super) fn read(path: &str, text: &str) -> Option<Whole> {
         return None;
     }
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
-    let is_document =
-        ["readme", "license", "changelog", "contributing", "requirements"].iter().any(|word| name.starts_with(word));
+    let is_document = ["readme", "license", "changelog", "contributing", "requirements", "todo"]
+        .iter()
+        .any(|word| name.starts_with(word));
     if is_document {
         return None;
     }

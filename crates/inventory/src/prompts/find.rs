@@ -5,7 +5,7 @@ use tree_sitter::Node;
 use super::message::{RawMessage, chain, message_of, pair_of};
 use super::said::{Call, Said, is_one_of};
 use super::shape::{Reader, line_of};
-use super::{Role, files};
+use super::{Prompt, Role, files, settings};
 use crate::scan::syntax::{Shape, parse, shape};
 use crate::scan::{self, Language};
 
@@ -20,6 +20,8 @@ pub struct Read {
     pub(super) candidates: Vec<Candidate>,
     /// A prompt in a file of its own.
     pub(super) whole: Option<files::Whole>,
+    /// Prompts that stand among settings.
+    pub(super) settings: Vec<Prompt>,
 }
 
 /// What a name stands for.
@@ -61,6 +63,7 @@ pub fn read(path: &str, text: &str) -> Read {
     let mut read = Read { path: path.to_owned(), ..Read::default() };
     let Some(language) = Language::of_path(path) else {
         read.whole = files::read(path, text);
+        read.settings = settings::read(path, text);
         return read;
     };
     if !text.is_ascii() && text.len() > 4_000_000 {

@@ -43,6 +43,7 @@ pub fn link(files: &[Read]) -> Extracted {
         let prompts: Vec<Prompt> = alone.filter_map(|(_, constant)| linker.constant(file, constant)).collect();
         found.prompts.extend(prompts.into_iter().filter(|prompt| !lines.contains(&(prompt.path.clone(), prompt.line))));
         found.prompts.extend(read.whole.as_ref().and_then(|whole| whole.prompt(&read.path)));
+        found.prompts.extend(read.settings.iter().cloned());
         found.unread.extend(read.whole.as_ref().and_then(|whole| whole.unread(&read.path)));
     }
     found.prompts.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));

@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     ));
     match (&args.out, written.len()) {
         (Some(directory), n) if n > 0 => out.say(format_args!(
-            "hint: `crossfade prompts list --dir {}` shows them; what variables are called and which roles they have is for you to look at",
+            "hint: beside a config (`crossfade init` writes one) `crossfade prompts list --dir {}` shows them; what variables are called and which roles they have is for you to look at",
             directory.display()
         )),
         (None, _) if !taken.is_empty() => out.say("hint: `--output prompts` writes them as files of the prompt registry"),
