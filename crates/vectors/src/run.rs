@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::copy::{CopyError, Copying, Limits, Tally};
 use crate::journal::{Aside, Begun, Journal, JournalError};
 use crate::patience::again;
-use crate::plan::{Plan, plan};
+use crate::plan::{Plan, plan_into};
 use crate::retry::Trouble;
 use crate::schema::{Metric, Schema};
 use crate::store::{Source, Survey, Target};
@@ -140,7 +140,7 @@ impl Run {
             });
         }
         let survey = survey(&mut *source, metrics)?;
-        let Plan { refused, .. } = plan(&survey, target.0.kind());
+        let Plan { refused, .. } = plan_into(&survey, target.0);
         if !refused.is_empty() {
             return Err(RunError::Refused(refused));
         }

@@ -1,6 +1,6 @@
 //! What a store is to the rest of the room: something that is read in partitions, and something that takes batches.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use crate::nearest::{Hit, Query};
 use crate::retry::Trouble;
 use crate::row::Row;
 use crate::schema::{Metric, Schema};
+use crate::verify::Loose;
 
 /// What a collection comes to, as its store tells it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -126,12 +127,12 @@ pub trait Source: Send {
         Ok(None)
     }
 
-    /// Dense vectors that the store does not give back to the bit, but each number within [`crate::verify::TOLERANCE`] of what was written.
+    /// Dense vectors that the store does not give back to the bit, but each number within a tolerance of what was written.
     ///
     /// # Errors
     /// Where the store fails.
-    fn tolerant(&mut self) -> Result<BTreeSet<String>, Trouble> {
-        Ok(BTreeSet::new())
+    fn tolerant(&mut self) -> Result<BTreeMap<String, Loose>, Trouble> {
+        Ok(BTreeMap::new())
     }
 }
 

@@ -31,10 +31,13 @@ pub(crate) use self::milvus::declared as declared_to_milvus;
 pub use self::milvus::{Milvus, Place as MilvusPlace};
 pub use self::parquet::ParquetDirectory;
 pub use self::parts::{MANIFEST, Manifest, differences, manifest};
-pub use self::pinecone::{Pinecone, Place as PineconePlace};
-pub(crate) use self::pinecone::{declared as declared_to_pinecone, write_units as write_units_of_pinecone};
+pub use self::pinecone::{Documents, Pinecone, Place as PineconePlace};
+pub(crate) use self::pinecone::{
+    OwnVector, declared as declared_to_pinecone, fields_of_documents, own_of_pinecone,
+    write_units as write_units_of_pinecone,
+};
 pub use self::postgres::Postgres;
-pub(crate) use self::postgres::declared as declared_to_pgvector;
+pub(crate) use self::postgres::{Kept, declared as declared_to_pgvector};
 pub use self::qdrant::{Alias, Place as QdrantPlace, Qdrant, Shown};
 pub(crate) use self::qdrant::{declared as declared_to_qdrant, is_loose as is_loose_in_qdrant};
 pub use self::scan::{pages, rows};
@@ -137,6 +140,7 @@ impl Address {
             Address::Chroma(place) => Box::new(Chroma::new(place)),
             Address::Milvus(place) => Box::new(Milvus::new(place)),
             Address::Qdrant(place) => Box::new(Qdrant::new(place)),
+            Address::Pinecone(place) if place.is_of_documents() => Box::new(Documents::new(place)),
             Address::Pinecone(place) => Box::new(Pinecone::new(place)),
         }
     }
@@ -151,6 +155,7 @@ impl Address {
             Address::Chroma(place) => Some(Box::new(Chroma::new(place))),
             Address::Milvus(place) => Some(Box::new(Milvus::new(place))),
             Address::Qdrant(place) => Some(Box::new(Qdrant::new(place))),
+            Address::Pinecone(place) if place.is_of_documents() => Some(Box::new(Documents::new(place))),
             Address::Pinecone(place) => Some(Box::new(Pinecone::new(place))),
         }
     }
@@ -165,6 +170,15 @@ impl Address {
             Address::Chroma(place) => Some(Box::new(Chroma::new(place))),
             Address::Milvus(place) => Some(Box::new(Milvus::served(place))),
             Address::Qdrant(place) => Some(Box::new(Qdrant::new(place))),
+        }
+    }
+
+    /// How a table of PostgreSQL keeps vectors, where the address says otherwise than usual.
+    pub(crate) fn kept(&self) -> Kept {
+        match self {
+            // An address was read when it was made.
+            Address::Postgres { url, .. } => Kept::split(url).map(|(_, kept)| kept).unwrap_or_default(),
+            _ => Kept::default(),
         }
     }
 
@@ -188,6 +202,7 @@ impl Address {
             Address::Chroma(place) => Box::new(Chroma::new(place)),
             Address::Milvus(place) => Box::new(Milvus::new(place)),
             Address::Qdrant(place) => Box::new(Qdrant::new(place)),
+            Address::Pinecone(place) if place.is_of_documents() => Box::new(Documents::new(place)),
             Address::Pinecone(place) => Box::new(Pinecone::new(place)),
         }
     }

@@ -19,7 +19,7 @@ use crate::row::Row;
 use crate::store::Source;
 use crate::stores::pages;
 
-pub use self::within::TOLERANCE;
+pub use self::within::{HALF_TOLERANCE, Loose, TOLERANCE};
 use self::within::{Kept, Within, take};
 
 /// How many rows the second reading holds at most.
@@ -44,8 +44,10 @@ pub struct Comparison {
     pub is_complete: bool,
     /// Rows that differ, by namespace and identifier.
     pub differences: Vec<Difference>,
-    /// Dense vectors that were held within [`TOLERANCE`] and not bit by bit; the digests are without them.
+    /// Dense vectors that were held within a tolerance and not bit by bit; the digests are without them.
     pub tolerant: BTreeSet<String>,
+    /// Why they do not come back to the bit, and so which tolerance.
+    pub loose: BTreeMap<String, Loose>,
     /// Rows of which such a vector is beyond it.
     pub n_beyond: u64,
     /// Rows of which such a vector is another, but within it.
@@ -89,17 +91,20 @@ pub enum What {
     Altered(Vec<String>),
 }
 
-/// Compares. Vectors that the target, or the caller, calls `tolerant` are held within [`TOLERANCE`], all else bit by bit.
+/// Compares. Vectors that the target, or the caller, calls `tolerant` are held within their tolerance, the larger where both say one, all else bit by bit.
 ///
 /// # Errors
 /// Where one cannot be read.
 pub fn compare(
     source: &mut dyn Source,
     target: &mut dyn Source,
-    tolerant: &BTreeSet<String>,
+    tolerant: &BTreeMap<String, Loose>,
 ) -> Result<Comparison, Trouble> {
     let mut tolerant = tolerant.clone();
-    tolerant.extend(again(|| target.tolerant())?);
+    for (name, loose) in again(|| target.tolerant())? {
+        let held = tolerant.entry(name).or_insert(loose);
+        *held = loose.max(*held);
+    }
     let (of_source, of_target, n_unreadable, within) = digests(source, target, &tolerant)?;
     let differing = of_source.differing(&of_target);
     let mut comparison = Comparison {
@@ -114,7 +119,8 @@ pub fn compare(
         n_beyond: within.n_beyond,
         n_near: within.n_near,
         largest: within.largest,
-        tolerant,
+        tolerant: tolerant.keys().cloned().collect(),
+        loose: tolerant,
         unproved: [again(|| source.unproved())?, again(|| target.unproved())?].into_iter().flatten().collect(),
     };
     let mut n_held = 0;
@@ -129,7 +135,7 @@ pub fn compare(
         looked_into.insert(bucket);
     }
     if !looked_into.is_empty() {
-        let tolerant = &comparison.tolerant;
+        let tolerant = &comparison.loose;
         let (of_source, of_target) = (held(source, &looked_into, tolerant)?, held(target, &looked_into, tolerant)?);
         comparison.differences = differences(&of_source, &of_target);
     }
@@ -142,7 +148,7 @@ pub fn compare(
 fn digests(
     source: &mut dyn Source,
     target: &mut dyn Source,
-    tolerant: &BTreeSet<String>,
+    tolerant: &BTreeMap<String, Loose>,
 ) -> Result<(Buckets, Buckets, u64, Within), Trouble> {
     if tolerant.is_empty() {
         let ((of_source, n_unreadable), (of_target, n_other)) = (digest(source)?, digest(target)?);
@@ -157,10 +163,10 @@ fn digests(
             n_unreadable += page.unreadable.len() as u64;
             for row in &page.rows {
                 let mut rest = row.clone();
-                let vectors = take(&mut rest, tolerant);
+                let vectors = take(&mut rest, tolerant.keys());
                 buckets.add(&rest);
                 if result.is_ok() {
-                    result = if is_first { kept.keep(&rest, &vectors) } else { kept.hold(&rest, &vectors) };
+                    result = if is_first { kept.keep(&rest, &vectors) } else { kept.hold(&rest, &vectors, tolerant) };
                 }
             }
         })?;
@@ -199,13 +205,17 @@ fn digest(source: &mut dyn Source) -> Result<(Buckets, u64), Trouble> {
 /// Rows by key, each as often as it is there.
 type Held = BTreeMap<(String, String), Vec<(u128, BTreeMap<String, u128>)>>;
 
-fn held(source: &mut dyn Source, buckets: &BTreeSet<usize>, tolerant: &BTreeSet<String>) -> Result<Held, Trouble> {
+fn held(
+    source: &mut dyn Source,
+    buckets: &BTreeSet<usize>,
+    tolerant: &BTreeMap<String, Loose>,
+) -> Result<Held, Trouble> {
     let mut held = Held::new();
     pages(source, |page| {
         let chosen = |row: &&Row| buckets.contains(&bucket(&row.namespace, &row.id));
         for row in page.rows.iter().filter(chosen) {
             let mut rest = row.clone();
-            take(&mut rest, tolerant);
+            take(&mut rest, tolerant.keys());
             let key = (row.namespace.clone(), row.id.clone());
             held.entry(key).or_default().push((row_digest(&rest), part_digests(&rest)));
         }

@@ -9,7 +9,7 @@ mod filter;
 mod record;
 mod serve;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use hyper::Method;
 use serde::Deserialize;
@@ -27,6 +27,7 @@ use crate::schema::{DenseShape, Metric, Schema};
 use crate::store::{Budget, Cursor, Page, Partition, Sealed, Search, Slot, Source, Survey, Target, Unreadable};
 use crate::stores::beside::{embedding, of_key};
 use crate::stores::http::{Answer, Http};
+use crate::verify::Loose;
 
 /// What one upsert takes. Chroma 1.5.9 takes 5461 records.
 const BUDGET: Budget = Budget { n_rows: 2000, n_bytes: 8 << 20 };
@@ -380,10 +381,14 @@ impl Source for Chroma {
         Ok(page)
     }
 
-    fn tolerant(&mut self) -> Result<BTreeSet<String>, Trouble> {
+    fn tolerant(&mut self) -> Result<BTreeMap<String, Loose>, Trouble> {
         let own = embedding(&self.open()?.schema);
         let is_loose = |shape: &DenseShape| (shape.dtype, shape.metric) == (Dtype::F32, Some(Metric::Cosine));
-        Ok(own.filter(|(_, shape)| is_loose(shape)).map(|(name, _)| name.to_owned()).into_iter().collect())
+        Ok(own
+            .filter(|(_, shape)| is_loose(shape))
+            .map(|(name, _)| (name.to_owned(), Loose::Norm))
+            .into_iter()
+            .collect())
     }
 }
 

@@ -4,6 +4,7 @@
 //! writes them down and reads records by them: what was there then and still is cannot be passed over. An index of pods lists nothing; then the identifiers come from a file, and that these are all
 //! of them nobody can say. An index has no place for what its rows look like: it stands in a record of a namespace of its own.
 
+mod documents;
 mod place;
 mod record;
 
@@ -15,9 +16,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+pub use self::documents::Documents;
+pub(crate) use self::documents::fields as fields_of_documents;
 use self::place::DEFAULT;
 pub use self::place::Place;
-use self::record::Found;
+use self::record::{Found, Names, Own};
+pub(crate) use self::record::{Own as OwnVector, own as own_of_pinecone};
 use super::beside::embedding;
 use super::http::Http;
 use crate::digest::RowDigest;
@@ -70,6 +74,8 @@ struct Open {
     counts: BTreeMap<String, u64>,
     dims: Option<usize>,
     metric: Option<Metric>,
+    /// Whether it says that it has sparse vectors alone.
+    is_sparse: bool,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +87,8 @@ struct RawStats {
     dimension: Option<usize>,
     #[serde(default)]
     metric: Option<String>,
+    #[serde(default)]
+    vector_type: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -164,13 +172,7 @@ impl Pinecone {
     fn call(&mut self, doing: &str, method: Method, path: &str, body: Option<String>) -> Result<Bytes, Trouble> {
         let http = match self.http.take() {
             Some(http) => http,
-            None => {
-                let variable = &self.place.key_from;
-                let key = std::env::var(variable).map_err(|_| {
-                    Trouble::permanent(doing, format!("the key is taken from {variable}, which is not set"))
-                })?;
-                Http::new(&self.place.base, &[("api-key", &key), ("x-pinecone-api-version", VERSION)])?
-            }
+            None => self.place.http(doing, VERSION)?,
         };
         let path = format!("{}{path}", self.place.path);
         self.http.insert(http).call(doing, method, &path, body)?.accepted(doing)
@@ -214,7 +216,8 @@ impl Pinecone {
         let dims = stats.dimension.filter(|dims| *dims > 0);
         let is_ours = written.is_some();
         let schema = written.unwrap_or_else(|| theirs(dims, metric));
-        Ok(Open { schema, is_ours, counts, dims, metric })
+        let is_sparse = stats.vector_type.as_deref() == Some("sparse");
+        Ok(Open { schema, is_ours, counts, dims, metric, is_sparse })
     }
 
     /// The namespaces that are meant: those the statistics tell of, which come late, and those the index lists, which not every index does.
@@ -317,7 +320,7 @@ impl Pinecone {
             // What is gone by now was deleted.
             let Some(raw) = found.vectors.get(id) else { continue };
             let read = serde_json::from_str::<Found<'_>>(raw.get()).map_err(|error| error.to_string());
-            match read.and_then(|found| record::row((namespace, id), &found, schema, &is_float)) {
+            match read.and_then(|found| record::row((namespace, id), &found, schema, &is_float, Names::default())) {
                 Ok(row) => page.rows.push(row),
                 Err(why) => page.unreadable.push(Unreadable {
                     place: format!("record `{id}` of namespace `{namespace}`"),
@@ -376,6 +379,24 @@ fn theirs(dims: Option<usize>, metric: Option<Metric>) -> Schema {
     }
 }
 
+/// Why an index does not take rows whose own vector is this, if it does not.
+fn mismatch(own: Own<'_>, open: &Open) -> Option<String> {
+    match own {
+        Own::Dense(name, shape) if open.dims != Some(shape.dims) => {
+            let has = open.dims.map_or_else(|| "none for dense vectors".to_owned(), |dims| format!("dimension {dims}"));
+            Some(format!("vector `{name}` has {} numbers, and the index has {has}", shape.dims))
+        }
+        Own::Dense(name, DenseShape { metric: Some(one), .. }) if open.metric.is_some_and(|other| other != *one) => {
+            let other = open.metric.unwrap_or(*one);
+            Some(format!("vector `{name}` is compared by {one:?}, and the index by {other:?}"))
+        }
+        Own::Sparse(name) if open.dims.is_some() || !open.is_sparse => Some(format!(
+            "the collection has the sparse vector `{name}` and no dense one of floats: make an index with `vector_type` `sparse` and the metric `dotproduct`"
+        )),
+        _ => None,
+    }
+}
+
 /// The schema that a record of ours says.
 fn written_schema(record: &RawValue) -> Result<Schema, String> {
     #[derive(Deserialize)]
@@ -398,6 +419,15 @@ fn token_of(token: &str) -> String {
 fn fetch_path(namespace: &str, ids: &[&str]) -> String {
     let ids: Vec<String> = ids.iter().map(|id| format!("ids={}", encoded(id))).collect();
     format!("/vectors/fetch?{}{}", ids.join("&"), namespace_of(namespace))
+}
+
+/// The distance that a score of Pinecone is.
+fn distance(metric: Metric, score: f64) -> f64 {
+    match metric {
+        Metric::Cosine => 1.0 - score,
+        Metric::Dot => -score,
+        Metric::L2 | Metric::Hamming => score.max(0.0).sqrt(),
+    }
 }
 
 /// A text as it stands in a query.
@@ -497,18 +527,12 @@ impl Target for Pinecone {
         if self.place.ids_from.is_some() || !self.place.floats.is_empty() {
             return refused("`ids-from` and `floats` say how an index is read, not how it is written".to_owned());
         }
-        let Some((name, shape)) = embedding(schema) else {
-            return refused("the collection has no vector of floats".to_owned());
+        let Some(own) = record::own(schema) else {
+            return refused("the collection has no vector of floats, and not one sparse vector".to_owned());
         };
         let open = self.open()?.clone();
-        if open.dims != Some(shape.dims) {
-            let has = open.dims.map_or_else(|| "none for dense vectors".to_owned(), |dims| format!("dimension {dims}"));
-            return refused(format!("vector `{name}` has {} numbers, and the index has {has}", shape.dims));
-        }
-        if let (Some(one), Some(other)) = (shape.metric, open.metric)
-            && one != other
-        {
-            return refused(format!("vector `{name}` is compared by {one:?}, and the index by {other:?}"));
+        if let Some(why) = mismatch(own, &open) {
+            return refused(why);
         }
         if acknowledged.is_none() && self.n_said()? > 0 {
             return refused("it has records already; a namespace of its own takes a copy too: `#NAMESPACE`".to_owned());
@@ -518,9 +542,15 @@ impl Target for Pinecone {
             Some(_) => refused("it is there already, for rows of another shape".to_owned()),
             None => {
                 let written = serde_json::to_string(schema).map_err(|error| Trouble::permanent(&doing, error))?;
-                let mut values = vec![0.0; shape.dims];
-                values.iter_mut().take(1).for_each(|first| *first = 1.0);
-                let record = json!({"id": SCHEMA, "values": values, "metadata": {SCHEMA: written}});
+                let mut record = json!({"id": SCHEMA, "metadata": {SCHEMA: written}});
+                match own {
+                    Own::Dense(_, shape) => {
+                        let mut values = vec![0.0; shape.dims];
+                        values.iter_mut().take(1).for_each(|first| *first = 1.0);
+                        record["values"] = values.into();
+                    }
+                    Own::Sparse(_) => record["sparseValues"] = json!({"indices": [0], "values": [1.0]}),
+                }
                 self.upsert(&doing, ASIDE, vec![record.to_string()])?;
                 self.open = Some(Open { schema: schema.clone(), is_ours: true, ..open });
                 Ok(())
@@ -548,7 +578,7 @@ impl Target for Pinecone {
             if row.namespace == ASIDE {
                 return Err(Trouble::poison(doing, format!("the namespace `{ASIDE}` is kept for what rows look like")));
             }
-            let record = record::record(row, schema).map_err(|why| Trouble::poison(&doing, why))?;
+            let record = record::record(row, schema, Names::default()).map_err(|why| Trouble::poison(&doing, why))?;
             let record = serde_json::to_string(&record).map_err(|error| Trouble::poison(&doing, error))?;
             last.entry(&row.namespace).or_default().insert(&row.id, record);
         }
@@ -592,15 +622,14 @@ impl Search for Pinecone {
         }
         let body = self.call(&doing, Method::POST, "/query", Some(body.to_string()))?;
         let found: RawHits = Self::read_json(&doing, &body)?;
-        let ours = |score: f64| match metric {
-            Metric::Cosine => 1.0 - score,
-            Metric::Dot => -score,
-            Metric::L2 | Metric::Hamming => score.max(0.0).sqrt(),
-        };
         let hits = found.matches.into_iter();
-        Ok(hits.map(|hit| Hit { id: record::of_key(&hit.id), distance: ours(hit.score) }).collect())
+        Ok(hits.map(|hit| Hit { id: record::of_key(&hit.id), distance: distance(metric, hit.score) }).collect())
     }
 }
 
+#[cfg(test)]
+mod documents_tests;
+#[cfg(test)]
+mod sparse_tests;
 #[cfg(test)]
 mod tests;

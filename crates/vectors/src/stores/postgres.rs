@@ -2,12 +2,14 @@
 //!
 //! A collection is one table: `namespace` and `id` (text in the collation `C`, together the key), `text`, `metadata` (`json`, which keeps what was written;
 //! `jsonb` would not keep how numbers were written), `space`, and for each dense vector `vec_NAME`: `vector`, `halfvec`, `bit` or, of signed bytes, `smallint[]`.
-//! Sparse vectors and multi-vectors are arrays beside them. `TABLE_schema` says what it all is.
+//! Sparse vectors and multi-vectors are arrays beside them. `TABLE_schema` says what it all is. An address may have some of them kept otherwise (`kept.rs`).
 
 mod columns;
+mod kept;
 mod serve;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
@@ -21,8 +23,10 @@ use crate::retry::{Class, Trouble};
 use crate::row::Row;
 use crate::schema::{Metric, Schema};
 use crate::store::{Budget, Cursor, Page, Partition, Sealed, Search, Slot, Source, Survey, Target};
+use crate::verify::Loose;
 
 pub(crate) use self::columns::declared;
+pub(crate) use self::kept::Kept;
 
 /// What one COPY takes.
 const BUDGET: Budget = Budget { n_rows: 10_000, n_bytes: 12 << 20 };
@@ -87,11 +91,18 @@ impl Postgres {
                     &doing,
                     client.batch_execute("SET synchronous_commit = on; SET client_min_messages = warning"),
                 )?;
-                let schema = match schema {
-                    Some(schema) => schema.clone(),
-                    None => read_schema(&runtime, &client, &self.table)?,
+                let (schema, kept) = match schema {
+                    Some(schema) => {
+                        let (_, kept) = Kept::split(&self.url).map_err(|why| Trouble::permanent(&doing, why))?;
+                        (schema.clone(), kept)
+                    }
+                    None => {
+                        let schema = read_schema(&runtime, &client, &self.table)?;
+                        let kept = read_kept(&runtime, &client, &self.table, &schema)?;
+                        (schema, kept)
+                    }
                 };
-                Open { runtime, client, columns: Columns::new(&self.table, schema) }
+                Open { runtime, client, columns: Columns::new(&self.table, schema, kept) }
             }
         };
         Ok(self.open.insert(open))
@@ -100,6 +111,7 @@ impl Postgres {
 
 /// What a URL says, if it may be connected to.
 pub(super) fn config(url: &str) -> Result<Config, String> {
+    let (url, _) = Kept::split(url)?;
     let config: Config =
         url.parse().map_err(|error: tokio_postgres::Error| format!("it is no URL of PostgreSQL: {error}"))?;
     if config.get_password().is_some() {
@@ -122,6 +134,22 @@ fn read_schema(runtime: &Runtime, client: &Client, table: &str) -> Result<Schema
     let sql = format!("SELECT json FROM \"{table}_schema\"");
     let row = wait(runtime, &doing, client.query_one(&sql, &[]))?;
     serde_json::from_str(row.get(0)).map_err(|error| Trouble::permanent(doing, error))
+}
+
+/// How the columns of a table keep vectors.
+fn read_kept(runtime: &Runtime, client: &Client, table: &str, schema: &Schema) -> Result<Kept, Trouble> {
+    let doing = format!("could not read what the columns of the table {table} are");
+    let sql = "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute
+               WHERE attrelid = ('\"' || $1 || '\"')::regclass AND attnum > 0 AND NOT attisdropped";
+    let table = table.to_owned();
+    let found = wait(runtime, &doing, async { client.query(sql, &[&table]).await })?;
+    let types: BTreeMap<String, String> = found.iter().map(|row| (row.get(0), row.get(1))).collect();
+    Ok(Kept::of_types(schema, &types))
+}
+
+/// Rows that the table's types hold.
+fn checked<'a>(doing: &str, columns: &Columns, rows: impl Iterator<Item = &'a Row>) -> Result<Vec<&'a Row>, Trouble> {
+    rows.map(|row| columns.kept().refuses(row).map_or(Ok(row), |why| Err(Trouble::poison(doing, why)))).collect()
 }
 
 /// Waits for a statement, no longer than may be.
@@ -230,6 +258,21 @@ impl Source for Postgres {
         }
         Ok(page)
     }
+
+    fn notes(&mut self) -> Result<Vec<String>, Trouble> {
+        let halves = &self.connect(None)?.columns.kept().halves;
+        let note = |name: &String| {
+            format!(
+                "vector `{name}` is kept as halfvec: its numbers are those that were rounded to 16 bits, and what was cut off is gone"
+            )
+        };
+        Ok(halves.iter().map(note).collect())
+    }
+
+    fn tolerant(&mut self) -> Result<BTreeMap<String, Loose>, Trouble> {
+        let halves = &self.connect(None)?.columns.kept().halves;
+        Ok(halves.iter().map(|name| (name.clone(), Loose::Half)).collect())
+    }
 }
 
 impl Search for Postgres {
@@ -264,11 +307,22 @@ impl Target for Postgres {
             if written != *schema {
                 return Err(Trouble::permanent(doing, "it is there already, for rows of another shape"));
             }
+            if read_kept(runtime, client, &table, schema)? != *columns.kept() {
+                return Err(Trouble::permanent(
+                    doing,
+                    "it is there already, with vectors of other types: `half` and `sparsevec` of the address are those that it was made with",
+                ));
+            }
         } else if exists(&table)? {
             return Err(Trouble::permanent(doing, "it is there already, and Crossfade did not make it"));
         } else {
             let sql = columns.create().map_err(|why| Trouble::permanent(&doing, why))?;
-            wait(runtime, &doing, client.batch_execute(&sql))?;
+            wait(runtime, &doing, client.batch_execute(&sql)).map_err(|trouble| {
+                // No such type.
+                let is_old = trouble.why.contains("(42704)");
+                let hint = if is_old { "; `halfvec` and `sparsevec` are types of pgvector 0.7" } else { "" };
+                Trouble { why: format!("{}{hint}", trouble.why), ..trouble }
+            })?;
         }
         Ok(())
     }
@@ -281,7 +335,7 @@ impl Target for Postgres {
         let doing = self.doing("write to");
         // After a connection broke the schema is read from the server again: it is the one that was prepared.
         let Open { runtime, client, columns } = self.connect(None)?;
-        let rows: Vec<&Row> = rows.iter().map(|(row, _)| row).collect();
+        let rows = checked(&doing, columns, rows.iter().map(|(row, _)| row))?;
         wait(runtime, &doing, columns.copy(client, &rows))
     }
 

@@ -9,7 +9,7 @@ mod place;
 mod point;
 mod serve;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use hyper::Method;
 use serde::Deserialize;
@@ -27,6 +27,7 @@ use crate::row::{Dtype, ONLY_VECTOR, Row};
 use crate::schema::{DenseShape, Metric, Schema};
 use crate::store::{Budget, Cursor, Page, Partition, Sealed, Search, Slot, Source, Survey, Target, Unreadable};
 use crate::stores::http::{Answer, Http};
+use crate::verify::Loose;
 
 /// What one upsert takes: a server takes 32 MiB of JSON, in which a number has up to 24 characters.
 const BUDGET: Budget = Budget { n_rows: 1000, n_bytes: 4 << 20 };
@@ -336,10 +337,10 @@ impl Source for Qdrant {
         Ok(page)
     }
 
-    fn tolerant(&mut self) -> Result<BTreeSet<String>, Trouble> {
+    fn tolerant(&mut self) -> Result<BTreeMap<String, Loose>, Trouble> {
         let Open { schema, is_ours, .. } = self.open()?;
         let loose = schema.dense.iter().filter(|(_, shape)| *is_ours && is_loose(shape));
-        Ok(loose.map(|(name, _)| name.clone()).collect())
+        Ok(loose.map(|(name, _)| (name.clone(), Loose::Norm)).collect())
     }
 }
 

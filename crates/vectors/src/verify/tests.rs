@@ -14,7 +14,7 @@ fn compare_within(source: &str, target: &str, tolerant: &[&str]) -> Comparison {
         std::fs::write(&path, text).unwrap();
         JsonLines::new(&path)
     };
-    let tolerant = tolerant.iter().map(|name| (*name).to_owned()).collect();
+    let tolerant = tolerant.iter().map(|name| ((*name).to_owned(), Loose::Norm)).collect();
     compare(&mut write("a.jsonl", source), &mut write("b.jsonl", target), &tolerant).unwrap()
 }
 
@@ -99,7 +99,7 @@ fn of_ten_thousand_faults_in_a_tolerant_collection_every_one_is_found() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(random >> 33).unwrap() % n
     };
-    let tolerant = BTreeSet::from(["dense".to_owned()]);
+    let tolerant = BTreeMap::from([("dense".to_owned(), Loose::Norm)]);
     let mut kept = Kept::new(1).unwrap();
     for n in 0..10_000 {
         let values: Vec<f32> =
@@ -119,10 +119,10 @@ fn of_ten_thousand_faults_in_a_tolerant_collection_every_one_is_found() {
         }
         bad.dense.insert("dense".into(), Dense::F32(changed));
         let (mut one, mut other) = (row, bad);
-        let vectors = (take(&mut one, &tolerant), take(&mut other, &tolerant));
+        let vectors = (take(&mut one, tolerant.keys()), take(&mut other, tolerant.keys()));
         kept.keep(&one, &vectors.0).unwrap();
         let n_before = kept.within.n_beyond;
-        kept.hold(&other, &vectors.1).unwrap();
+        kept.hold(&other, &vectors.1, &tolerant).unwrap();
         assert!(row_digest(&one) != row_digest(&other) || kept.within.n_beyond == n_before + 1, "{n}");
     }
 }

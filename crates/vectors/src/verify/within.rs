@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
 
 use crate::retry::Trouble;
 use crate::row::{Dense, Row, floats_of_bytes, floats_to_bytes};
@@ -13,8 +14,43 @@ use crate::row::{Dense, Row, floats_of_bytes, floats_to_bytes};
 /// 1.4e-7.
 pub const TOLERANCE: f64 = 1e-6;
 
+/// The same of a number that was rounded to 16 bits: half a unit of the last of eleven places, and what the way there does to it.
+pub const HALF_TOLERANCE: f64 = 1.0 / 2048.0 + TOLERANCE;
+
 /// Below this fraction of the vector's norm numbers of norm 1 have fewer bits.
 const LEAST: f64 = f32::MIN_POSITIVE as f64;
+
+/// Half of the smallest number of 16 bits: by so much any number may be another there.
+const LEAST_HALF: f64 = 1.0 / 33_554_432.0;
+
+/// In what way a store does not give the numbers of a vector back to the bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Loose {
+    /// The vector goes to norm 1 and back.
+    Norm,
+    /// The numbers are kept in 16 bits.
+    Half,
+}
+
+impl Loose {
+    /// How far a number may be from what it was, relative to it.
+    #[must_use]
+    pub fn tolerance(self) -> f64 {
+        match self {
+            Loose::Norm => TOLERANCE,
+            Loose::Half => HALF_TOLERANCE,
+        }
+    }
+
+    /// By how much any number of a vector of this norm may be another.
+    fn least(self, norm: f64) -> f64 {
+        match self {
+            Loose::Norm => LEAST * norm,
+            Loose::Half => (LEAST * norm).max(LEAST_HALF),
+        }
+    }
+}
 
 const DOING: &str = "could not keep vectors for the comparison in SQLite's temporary directory";
 
@@ -52,7 +88,7 @@ impl Kept {
     }
 
     /// Keeps a row's vectors. Of rows that come twice the last is kept: digests tell of them.
-    pub(super) fn keep(&mut self, row: &Row, vectors: &Loose) -> Result<(), Trouble> {
+    pub(super) fn keep(&mut self, row: &Row, vectors: &Vectors) -> Result<(), Trouble> {
         let kept = self
             .connection
             .prepare_cached("INSERT OR REPLACE INTO kept VALUES (?1, ?2, ?3)")
@@ -61,7 +97,12 @@ impl Kept {
     }
 
     /// Holds a row's vectors against those that were kept. A row that was not is no difference of vectors: digests tell of it.
-    pub(super) fn hold(&mut self, row: &Row, vectors: &Loose) -> Result<(), Trouble> {
+    pub(super) fn hold(
+        &mut self,
+        row: &Row,
+        vectors: &Vectors,
+        tolerant: &BTreeMap<String, Loose>,
+    ) -> Result<(), Trouble> {
         let kept: Option<Vec<u8>> = self
             .connection
             .prepare_cached("SELECT vectors FROM kept WHERE namespace = ?1 AND id = ?2")
@@ -75,8 +116,9 @@ impl Kept {
         let names: BTreeSet<&String> = kept.keys().chain(vectors.keys()).collect();
         let mut beyond = BTreeSet::new();
         for name in names {
-            match kept.get(name).zip(vectors.get(name)).and_then(|(one, other)| apart(one, other)) {
-                Some(apart) if apart <= TOLERANCE => self.within.largest = self.within.largest.max(apart),
+            let loose = tolerant.get(name).copied().unwrap_or(Loose::Norm);
+            match kept.get(name).zip(vectors.get(name)).and_then(|(one, other)| apart(one, other, loose)) {
+                Some(apart) if apart <= loose.tolerance() => self.within.largest = self.within.largest.max(apart),
                 _ => drop(beyond.insert(name.clone())),
             }
         }
@@ -93,11 +135,11 @@ impl Kept {
 }
 
 /// Vectors of 32-bit floats by name.
-pub(super) type Loose = BTreeMap<String, Vec<f32>>;
+pub(super) type Vectors = BTreeMap<String, Vec<f32>>;
 
 /// Takes the vectors of these names, where they are of 32-bit floats, out of a row.
-pub(super) fn take(row: &mut Row, names: &BTreeSet<String>) -> Loose {
-    let mut taken = Loose::new();
+pub(super) fn take<'a>(row: &mut Row, names: impl IntoIterator<Item = &'a String>) -> Vectors {
+    let mut taken = Vectors::new();
     for name in names {
         match row.dense.remove(name) {
             Some(Dense::F32(values)) => drop(taken.insert(name.clone(), values)),
@@ -109,7 +151,7 @@ pub(super) fn take(row: &mut Row, names: &BTreeSet<String>) -> Loose {
 }
 
 /// The largest difference of two numbers in the same place, relative to the first; none where the vectors are of different lengths, or something that is not finite is something else.
-pub(super) fn apart(one: &[f32], other: &[f32]) -> Option<f64> {
+pub(super) fn apart(one: &[f32], other: &[f32], loose: Loose) -> Option<f64> {
     if one.len() != other.len() {
         return None;
     }
@@ -123,7 +165,7 @@ pub(super) fn apart(one: &[f32], other: &[f32]) -> Option<f64> {
         if !difference.is_finite() {
             return None;
         }
-        if difference > LEAST * norm {
+        if difference > loose.least(norm) {
             largest = largest.max(difference / f64::from(*one).abs());
         }
     }
@@ -131,7 +173,7 @@ pub(super) fn apart(one: &[f32], other: &[f32]) -> Option<f64> {
 }
 
 /// Each name and its numbers, with their lengths.
-fn bytes(vectors: &Loose) -> Vec<u8> {
+fn bytes(vectors: &Vectors) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (name, values) in vectors {
         for part in [name.as_bytes(), &floats_to_bytes(values)] {
@@ -142,8 +184,8 @@ fn bytes(vectors: &Loose) -> Vec<u8> {
     bytes
 }
 
-fn of_bytes(mut bytes: &[u8]) -> Option<Loose> {
-    let mut vectors = Loose::new();
+fn of_bytes(mut bytes: &[u8]) -> Option<Vectors> {
+    let mut vectors = Vectors::new();
     let part = |bytes: &mut &[u8]| -> Option<Vec<u8>> {
         let (length, rest) = bytes.split_first_chunk::<8>()?;
         let (part, rest) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;

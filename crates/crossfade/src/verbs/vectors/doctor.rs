@@ -20,6 +20,9 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     let mut source = address(&args.source)?.source();
     let health = vectors::health::examine(&mut *source).map_err(stop_of)?;
     out.answer(&health, || text(&health));
+    for note in source.notes().map_err(stop_of)? {
+        out.say(format_args!("note: {note}"));
+    }
     if let Some(unproved) = source.unproved().map_err(stop_of)? {
         out.say(format_args!("{unproved}"));
     }

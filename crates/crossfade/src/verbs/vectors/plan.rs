@@ -24,7 +24,7 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     let metrics = args.metric.iter().cloned().collect();
     let mut source = source.source();
     let survey = survey(&mut *source, &metrics).map_err(stop_of_run)?;
-    let mut plan = vectors::plan::plan(&survey, target.kind());
+    let mut plan = vectors::plan::plan_into(&survey, &target);
     plan.notes.extend(source.notes().map_err(stop_of)?);
     plan.notes.extend(source.unproved().map_err(stop_of)?);
     out.answer(&plan, || {

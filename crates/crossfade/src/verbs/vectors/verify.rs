@@ -3,7 +3,7 @@
 use vectors::reembed::Rest;
 use vectors::store::Source;
 use vectors::stores::Address;
-use vectors::verify::{Comparison, Difference, TOLERANCE, What};
+use vectors::verify::{Comparison, Difference, Loose, What};
 
 use super::runs::{self, Of, VERIFY};
 use super::{address, stop_of};
@@ -23,9 +23,19 @@ pub(crate) struct Args {
     /// Leave a dense vector and the space out of it: what `vectors reembed` made anew.
     #[arg(long, value_name = "VECTOR")]
     without: Option<String>,
-    /// Let each number of a dense vector be another by a millionth of it: what has been in a store that does not keep every bit, such as Chroma by the cosine. Of such a target that is so in any case.
-    #[arg(long, value_name = "VECTOR")]
-    tolerant: Vec<String>,
+    /// Let each number of a dense vector be another by a millionth of it: what has been in a store that does not keep every bit, such as Chroma by the cosine; with `=half` by a two-thousandth, what has been
+    /// in 16 bits. Of such a target that is so in any case.
+    #[arg(long, value_name = "VECTOR[=half]", value_parser = loose)]
+    tolerant: Vec<(String, Loose)>,
+}
+
+/// `VECTOR` or `VECTOR=half`, as it is typed.
+fn loose(text: &str) -> Result<(String, Loose), String> {
+    match text.split_once('=') {
+        None => Ok((text.to_owned(), Loose::Norm)),
+        Some((name, "half")) => Ok((name.to_owned(), Loose::Half)),
+        Some((_, other)) => Err(format!("`{other}` is not `half`: write VECTOR, or VECTOR=half")),
+    }
 }
 
 /// Verifies.
@@ -55,7 +65,7 @@ pub(super) fn compare(
     source: &Address,
     target: &Address,
     without: Option<&str>,
-    tolerant: &[String],
+    tolerant: &[(String, Loose)],
 ) -> Result<Comparison, Stop> {
     let side = |address: &Address| -> Box<dyn Source> {
         match without {
@@ -69,13 +79,18 @@ pub(super) fn compare(
 
 /// What was not compared bit by bit, in words.
 fn near(comparison: &Comparison) -> String {
-    let Comparison { tolerant, n_near, largest, .. } = comparison;
-    if tolerant.is_empty() {
+    let Comparison { loose, n_near, largest, .. } = comparison;
+    if loose.is_empty() {
         return String::new();
     }
-    let names: Vec<&str> = tolerant.iter().map(String::as_str).collect();
-    let held =
-        format!("vector {}: each number within {TOLERANCE:e} of what it was, and not to the bit", names.join(", "));
+    let held: Vec<String> = loose
+        .iter()
+        .map(|(name, loose)| {
+            let tolerance = loose.tolerance();
+            format!("vector {name}: each number within {tolerance:.1e} of what it was, and not to the bit")
+        })
+        .collect();
+    let held = held.join("; ");
     format!("{held}; {n_near} rows are others by at most {largest:.1e}; the digest is without it\n")
 }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -104,7 +104,7 @@ impl Place {
 
     fn is_same(&self) -> bool {
         let side = |name: &str| SqliteVec::new(&self.path(name), "films");
-        verify::compare(&mut side("old.db"), &mut side("new.db"), &BTreeSet::new()).unwrap().is_same()
+        verify::compare(&mut side("old.db"), &mut side("new.db"), &BTreeMap::new()).unwrap().is_same()
     }
 
     fn rows(&self, name: &str) -> Vec<Row> {

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::retry::Trouble;
+use crate::stores::http::Http;
+
 /// The namespace that has no name, as clients call it.
 pub(super) const DEFAULT: &str = "__default__";
 
@@ -25,6 +28,8 @@ pub struct Place {
     pub(super) key_from: String,
     /// Fields of metadata whose numbers stay floats.
     pub(super) floats: BTreeSet<String>,
+    /// Whether the index is one of documents.
+    pub(super) is_of_documents: bool,
 }
 
 impl Place {
@@ -56,20 +61,40 @@ impl Place {
             ids_from: None,
             key_from: KEY.to_owned(),
             floats: BTreeSet::new(),
+            is_of_documents: false,
         };
         for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
             match setting.split_once('=').filter(|(_, value)| !value.is_empty()) {
                 Some(("ids-from", file)) => parsed.ids_from = Some(file.into()),
                 Some(("key-from", variable)) => variable.clone_into(&mut parsed.key_from),
                 Some(("floats", fields)) => parsed.floats = fields.split(',').map(str::to_owned).collect(),
+                Some(("api", "documents")) => parsed.is_of_documents = true,
+                Some(("api", "vectors")) => parsed.is_of_documents = false,
                 _ => {
                     return Err(format!(
-                        "`{setting}` is none of ids-from=FILE, key-from=VARIABLE and floats=FIELD,FIELD"
+                        "`{setting}` is none of ids-from=FILE, key-from=VARIABLE, floats=FIELD,FIELD and api=documents"
                     ));
                 }
             }
         }
+        if parsed.is_of_documents && parsed.ids_from.is_some() {
+            return Err("`ids-from` is for an index that lists nothing; one of documents lists them".to_owned());
+        }
         Ok(parsed)
+    }
+
+    /// Whether the index is one of documents.
+    #[must_use]
+    pub fn is_of_documents(&self) -> bool {
+        self.is_of_documents
+    }
+
+    /// The way there, by a version of the API.
+    pub(super) fn http(&self, doing: &str, version: &str) -> Result<Http, Trouble> {
+        let variable = &self.key_from;
+        let key = std::env::var(variable)
+            .map_err(|_| Trouble::permanent(doing, format!("the key is taken from {variable}, which is not set")))?;
+        Http::new(&self.base, &[("api-key", &key), ("x-pinecone-api-version", version)])
     }
 }
 

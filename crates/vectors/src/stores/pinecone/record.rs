@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::place::DEFAULT;
 use crate::metadata::{Metadata, Object};
 use crate::row::{Dtype, ONLY_VECTOR, Row, Sparse};
-use crate::schema::{Metric, Schema};
+use crate::schema::{DenseShape, Metric, Schema};
 use crate::stores::beside::{self, LINE, OURS, embedding};
 use crate::stores::line::{floats, from_line, to_line};
 
@@ -38,34 +38,62 @@ const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Record {
-    id: String,
-    values: Vec<f64>,
+    pub(super) id: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) values: Vec<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sparse_values: Option<Written>,
+    pub(super) sparse_values: Option<Written>,
     #[serde(skip_serializing_if = "Map::is_empty")]
-    metadata: Map<String, Value>,
+    pub(super) metadata: Map<String, Value>,
 }
 
+/// A sparse vector as it is written.
 #[derive(Serialize)]
-struct Written {
+pub(super) struct Written {
     indices: Vec<u32>,
     values: Vec<f64>,
 }
 
+/// How what is written is called: in the API of vectors metadata stands by itself, in that of documents it shares its names with the vectors of a schema.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Names<'a> {
+    documents: Option<&'a Schema>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn of_documents(schema: &'a Schema) -> Names<'a> {
+        Names { documents: Some(schema) }
+    }
+
+    /// Whether it is the name of a vector of the schema.
+    pub(super) fn is_vector(self, name: &str) -> bool {
+        self.documents.is_some_and(|schema| {
+            matches!(own(schema), Some(Own::Dense(own, _)) if own == name)
+                || matches!(schema.sparse.as_slice(), [only] if only == name)
+        })
+    }
+
+    /// Whether a field of metadata may be called so.
+    fn takes(self, name: &str) -> bool {
+        let is_free = self.documents.is_none() || !name.starts_with('_') && !self.is_vector(name);
+        is_free && !name.is_empty() && !name.starts_with('$') && !name.starts_with(OURS) && is_text(name)
+    }
+}
+
 /// A record as it is read.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Found<'a> {
     #[serde(borrow, default)]
-    values: Option<&'a RawValue>,
+    pub(super) values: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    sparse_values: Option<FoundSparse<'a>>,
+    pub(super) sparse_values: Option<FoundSparse<'a>>,
     #[serde(borrow, default)]
     pub(super) metadata: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct FoundSparse<'a> {
+pub(super) struct FoundSparse<'a> {
     indices: Vec<u32>,
     #[serde(borrow)]
     values: &'a RawValue,
@@ -100,31 +128,38 @@ pub(super) fn of_key(written: &str) -> String {
     }
 }
 
+/// The vector that every record of an index has, and that it searches.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Own<'a> {
+    /// A dense one of this name and shape.
+    Dense(&'a str, &'a DenseShape),
+    /// A sparse one: the index has no other.
+    Sparse(&'a str),
+}
+
+/// Which it is: the dense vector that a record's own becomes, or, where the collection has none of floats, its only sparse one.
+pub(crate) fn own(schema: &Schema) -> Option<Own<'_>> {
+    match (embedding(schema), schema.sparse.as_slice()) {
+        (Some((name, shape)), _) => Some(Own::Dense(name, shape)),
+        (None, [only]) => Some(Own::Sparse(only)),
+        (None, _) => None,
+    }
+}
+
 /// The record that a row becomes.
-pub(super) fn record(row: &Row, schema: &Schema) -> Result<Record, String> {
-    let (name, shape) = embedding(schema).ok_or("the collection has no vector of floats")?;
+pub(super) fn record(row: &Row, schema: &Schema, names: Names<'_>) -> Result<Record, String> {
+    let own = own(schema).ok_or("the collection has no vector of floats, and not one sparse vector")?;
     if row.namespace == DEFAULT {
         return Err(format!("its namespace `{DEFAULT}` is what Pinecone calls the one without a name"));
     }
     let mut rest = row.clone();
-    let values = beside::take(&mut rest, name)?
-        .ok_or_else(|| format!("it has no vector `{name}`, which every record of an index has"))?;
-    if values.iter().any(|value| !value.is_finite()) {
-        return Err(format!("its vector `{name}` is not finite, which Pinecone does not take"));
-    }
-    let mut metadata = row.metadata.as_ref().map(flat).unwrap_or_default();
+    let (values, sparse) = vectors(&mut rest, own, schema, names)?;
+    let mut metadata = row.metadata.as_ref().map(|metadata| flat(metadata, names)).unwrap_or_default();
     for (key, own) in [(TEXT, &mut rest.text), (SPACE, &mut rest.space)] {
         if let Some(text) = own.take_if(|text| is_text(text)) {
             metadata.insert(key.to_owned(), Value::from(text));
         }
     }
-    // Sparse vectors go only with the inner product.
-    let sparse = match schema.sparse.as_slice() {
-        [only] if shape.metric == Some(Metric::Dot) && rest.sparse.get(only).is_some_and(is_taken) => {
-            rest.sparse.remove(only)
-        }
-        _ => None,
-    };
     let is_whole = rest.dense.is_empty() && rest.sparse.is_empty() && rest.multi.is_empty();
     let is_whole = is_whole && rest.text.is_none() && rest.space.is_none();
     if !is_whole || of_fields(&metadata)? != row.metadata {
@@ -148,6 +183,42 @@ pub(super) fn record(row: &Row, schema: &Schema) -> Result<Record, String> {
     })
 }
 
+/// Takes out of a row what the record has of its own.
+fn vectors(
+    rest: &mut Row,
+    own: Own<'_>,
+    schema: &Schema,
+    names: Names<'_>,
+) -> Result<(Vec<f32>, Option<Sparse>), String> {
+    match own {
+        Own::Dense(name, shape) => {
+            let values = beside::take(rest, name)?
+                .ok_or_else(|| format!("it has no vector `{name}`, which every record of an index has"))?;
+            if values.iter().any(|value| !value.is_finite()) {
+                return Err(format!("its vector `{name}` is not finite, which Pinecone does not take"));
+            }
+            // Beside a dense vector sparse ones go only with the inner product, but where both are fields of a document.
+            let takes_sparse = names.documents.is_some() || shape.metric == Some(Metric::Dot);
+            let sparse = match schema.sparse.as_slice() {
+                [only] if takes_sparse && rest.sparse.get(only).is_some_and(is_taken) => rest.sparse.remove(only),
+                _ => None,
+            };
+            Ok((values, sparse))
+        }
+        Own::Sparse(name) => {
+            let sparse = rest.sparse.remove(name);
+            let sparse = sparse
+                .ok_or_else(|| format!("it has no sparse vector `{name}`, which every record of the index has"))?;
+            if !is_taken(&sparse) {
+                return Err(format!(
+                    "its sparse vector `{name}` has a 0, what is not finite, or not 1 to {MAX_SPARSE} numbers, which Pinecone takes"
+                ));
+            }
+            Ok((Vec::new(), Some(sparse)))
+        }
+    }
+}
+
 /// What comes back of fields that stand there alone.
 fn of_fields(fields: &Map<String, Value>) -> Result<Option<Metadata>, String> {
     let others: Map<String, Value> = fields
@@ -166,6 +237,7 @@ pub(super) fn row(
     found: &Found<'_>,
     schema: &Schema,
     is_float: &dyn Fn(&str) -> bool,
+    names: Names<'_>,
 ) -> Result<Row, String> {
     let (name, dtype) = embedding(schema).map_or((ONLY_VECTOR, Dtype::F32), |(name, shape)| (name, shape.dtype));
     let Object(pairs) = match found.metadata.filter(|metadata| metadata.get() != "null") {
@@ -181,7 +253,7 @@ pub(super) fn row(
     let mut row = match own(LINE)? {
         Some(line) => {
             let mut row = from_line(&line).map_err(|why| format!("`{LINE}`: {why}"))?;
-            row.metadata = beside::reconciled(row.metadata, &others, flat, is_same)?;
+            row.metadata = beside::reconciled(row.metadata, &others, |metadata| flat(metadata, names), is_same)?;
             row
         }
         None => Row { metadata: theirs(&others, is_float)?, ..Row::default() },
@@ -242,11 +314,10 @@ fn is_same(one: &Value, other: &Value) -> bool {
 }
 
 /// What Pinecone takes of metadata.
-fn flat(metadata: &Metadata) -> Map<String, Value> {
+fn flat(metadata: &Metadata, names: Names<'_>) -> Map<String, Value> {
     let mut flat = Map::new();
     for (key, value) in metadata.fields() {
-        let is_name = !key.is_empty() && !key.starts_with('$') && !key.starts_with(OURS) && is_text(&key);
-        if let Some(value) = flat_value(&value).filter(|_| is_name) {
+        if let Some(value) = flat_value(&value).filter(|_| names.takes(&key)) {
             flat.insert(key, value);
         }
     }

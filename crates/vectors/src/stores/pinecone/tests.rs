@@ -298,9 +298,9 @@ fn a_sparse_vector_is_the_records_own_by_the_inner_product_alone() {
     row.sparse.insert("words".into(), Sparse::new(vec![1, 9], vec![0.5, -2.0]).unwrap());
     let written = |metric, row: &Row| {
         let schema = Schema { sparse: vec!["words".to_owned()], ..dense(metric) };
-        let text = serde_json::to_string(&record::record(row, &schema).unwrap()).unwrap();
+        let text = serde_json::to_string(&record::record(row, &schema, Names::default()).unwrap()).unwrap();
         let found: Found<'_> = serde_json::from_str(&text).unwrap();
-        let back = record::row(("", "a"), &found, &schema, &|_| false).unwrap();
+        let back = record::row(("", "a"), &found, &schema, &|_| false, Names::default()).unwrap();
         assert_eq!(row_digest(&back), row_digest(row));
         text
     };
@@ -336,11 +336,11 @@ fn a_field_that_an_application_has_changed_holds_and_the_rest_stays_as_it_was() 
     let mut row = Row { id: "a".into(), metadata: metadata(r#"{"n":null,"same":1.0,"year":1999}"#), ..Row::default() };
     row.dense.insert("dense".into(), Dense::F32(vec![1.0; 4]));
     let schema = dense(Metric::Cosine);
-    let mut written = serde_json::to_value(record::record(&row, &schema).unwrap()).unwrap();
+    let mut written = serde_json::to_value(record::record(&row, &schema, Names::default()).unwrap()).unwrap();
     written["metadata"]["year"] = json!(2000.0);
     let text = written.to_string();
     let found: Found<'_> = serde_json::from_str(&text).unwrap();
-    let back = record::row(("", "a"), &found, &schema, &|_| false).unwrap();
+    let back = record::row(("", "a"), &found, &schema, &|_| false, Names::default()).unwrap();
     assert_eq!(back.metadata, metadata(r#"{"n":null,"same":1.0,"year":2000.0}"#));
 }
 

@@ -8,9 +8,10 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
 use super::super::check_name;
+use super::kept::Kept;
 use super::wire::{self, Field, Raw};
 use crate::metadata::Metadata;
-use crate::row::{Dtype, Multi, Row, Sparse};
+use crate::row::{Dense, Dtype, Multi, Row, Sparse};
 use crate::schema::{DenseShape, Metric, Schema};
 use crate::store::Budget;
 
@@ -21,6 +22,7 @@ const FIXED: [&str; 5] = ["namespace", "id", "text", "metadata", "space"];
 pub(super) struct Columns {
     table: String,
     schema: Schema,
+    kept: Kept,
     names: Vec<String>,
 }
 
@@ -44,19 +46,46 @@ pub(crate) fn declared(name: &str, shape: &DenseShape) -> Result<String, String>
     }
 }
 
+/// Numbers rounded to 16 bits.
+pub(super) fn halved(values: &[f32]) -> Dense {
+    Dense::F16(values.iter().map(|value| half::f16::from_f32(*value).to_bits()).collect())
+}
+
+/// Numbers of 16 bits in 32.
+fn whole(dense: Dense) -> Dense {
+    match dense {
+        Dense::F16(values) => Dense::F32(values.into_iter().map(|bits| half::f16::from_bits(bits).to_f32()).collect()),
+        other => other,
+    }
+}
+
 impl Columns {
-    pub(super) fn new(table: &str, schema: Schema) -> Columns {
+    pub(super) fn new(table: &str, schema: Schema, kept: Kept) -> Columns {
         let mut names: Vec<String> = FIXED.iter().map(|name| (*name).to_owned()).collect();
         names.extend(schema.dense.keys().map(|name| format!("vec_{name}")));
-        names.extend(
-            schema.sparse.iter().flat_map(|name| [format!("sparse_{name}_indices"), format!("sparse_{name}_values")]),
-        );
+        for name in &schema.sparse {
+            if kept.sparse.contains_key(name) {
+                names.push(format!("sparse_{name}"));
+            } else {
+                names.extend([format!("sparse_{name}_indices"), format!("sparse_{name}_values")]);
+            }
+        }
         names.extend(schema.multi.keys().map(|name| format!("multi_{name}")));
-        Columns { table: table.to_owned(), schema, names }
+        Columns { table: table.to_owned(), schema, kept, names }
     }
 
     pub(super) fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    pub(super) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// The type of the numbers of a dense vector, to search by it.
+    pub(super) fn kind(&self, name: &str) -> &'static str {
+        let is_half = self.schema.dense.get(name).is_some_and(|shape| shape.dtype == Dtype::F16);
+        if is_half || self.kept.halves.contains(name) { "halfvec" } else { "vector" }
     }
 
     /// What makes the tables, all or nothing.
@@ -64,11 +93,16 @@ impl Columns {
         let table = &self.table;
         let mut columns = String::new();
         for (name, shape) in &self.schema.dense {
-            columns += &format!(", \"vec_{name}\" {}", declared(name, shape)?);
+            let usual = declared(name, shape)?;
+            let kind = if self.kept.halves.contains(name) { format!("halfvec({})", shape.dims) } else { usual };
+            columns += &format!(", \"vec_{name}\" {kind}");
         }
         for name in &self.schema.sparse {
             check_name(name)?;
-            columns += &format!(", \"sparse_{name}_indices\" bigint[], \"sparse_{name}_values\" real[]");
+            columns += &match self.kept.sparse.get(name) {
+                Some(dims) => format!(", \"sparse_{name}\" sparsevec({dims})"),
+                None => format!(", \"sparse_{name}_indices\" bigint[], \"sparse_{name}_values\" real[]"),
+            };
         }
         for name in self.schema.multi.keys() {
             check_name(name)?;
@@ -122,8 +156,7 @@ impl Columns {
 
     /// The nearest rows of a namespace, `$1`, at most `$2`, as the table's index finds them if it has one.
     pub(super) fn nearest(&self, name: &str, metric: Metric, query: &[f32]) -> Result<String, String> {
-        let is_half = self.schema.dense.get(name).is_some_and(|shape| shape.dtype == Dtype::F16);
-        let kind = if is_half { "halfvec" } else { "vector" };
+        let kind = self.kind(name);
         let operator = self.operator(name, metric)?;
         let values: Vec<String> = query.iter().map(f32::to_string).collect();
         let distance = format!("\"vec_{name}\" {operator} '[{}]'::{kind}", values.join(","));
@@ -155,9 +188,19 @@ impl Columns {
             maybe(row.metadata.as_ref().map(Metadata::text)),
             maybe(row.space.as_deref()),
         ];
-        fields.extend(self.schema.dense.keys().map(|name| Field(row.dense.get(name).map(wire::dense))));
+        for name in self.schema.dense.keys() {
+            let dense = row.dense.get(name).map(|dense| match dense {
+                Dense::F32(values) if self.kept.halves.contains(name) => wire::dense(&halved(values)),
+                dense => wire::dense(dense),
+            });
+            fields.push(Field(dense));
+        }
         for name in &self.schema.sparse {
             let sparse = row.sparse.get(name);
+            if let Some(dims) = self.kept.sparse.get(name) {
+                fields.push(Field(sparse.map(|sparse| wire::sparse(sparse, *dims))));
+                continue;
+            }
             fields.push(Field(sparse.map(|sparse| wire::bigints(sparse.indices()))));
             fields.push(Field(sparse.map(|sparse| wire::reals(sparse.values()))));
         }
@@ -186,12 +229,28 @@ impl Columns {
         row.space = text(next())?;
         for (name, shape) in &self.schema.dense {
             if let Some(bytes) = next() {
-                let dense = wire::dense_of(shape, bytes)
-                    .ok_or_else(|| wrong(&format!("vector `{name}` is of another shape")))?;
+                let is_half = self.kept.halves.contains(name);
+                let dense = if is_half {
+                    let shape = DenseShape { dtype: Dtype::F16, ..shape.clone() };
+                    wire::dense_of(&shape, bytes).map(whole)
+                } else {
+                    wire::dense_of(shape, bytes)
+                };
+                let dense = dense.ok_or_else(|| wrong(&format!("vector `{name}` is of another shape")))?;
                 row.dense.insert(name.clone(), dense);
             }
         }
         for name in &self.schema.sparse {
+            if self.kept.sparse.contains_key(name) {
+                if let Some(bytes) = next() {
+                    let sparse = wire::sparse_of(bytes);
+                    row.sparse.insert(
+                        name.clone(),
+                        sparse.ok_or_else(|| wrong(&format!("sparse vector `{name}` is broken")))?,
+                    );
+                }
+                continue;
+            }
             if let (Some(indices), Some(values)) = (next(), next()) {
                 let indices = wire::bigints_of(indices);
                 let sparse =

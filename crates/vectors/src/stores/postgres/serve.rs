@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, ToSql, Type};
 
+use super::columns::halved;
 use super::wire::{self, Field};
-use super::{Open, Postgres, wait};
+use super::{Open, Postgres, checked, wait};
 use crate::facade::backend::{Ask, Backend, Which};
 use crate::facade::filter::{Clause, Dialect, Filter, Param};
 use crate::nearest::Hit;
 use crate::retry::Trouble;
-use crate::row::{Dense, Dtype, Row};
+use crate::row::{Dense, Row};
 use crate::schema::Schema;
 
 impl Backend for Postgres {
@@ -23,14 +24,9 @@ impl Backend for Postgres {
         let (doing, table) = (self.doing("search"), self.table.clone());
         let Open { runtime, client, columns } = self.connect(None)?;
         let operator = columns.operator(ask.vector, ask.metric).map_err(|why| Trouble::permanent(&doing, why))?;
-        let is_half = columns.schema().dense.get(ask.vector).is_some_and(|shape| shape.dtype == Dtype::F16);
-        let values = &ask.query.vector;
-        let vector = if is_half {
-            Dense::F16(values.iter().map(|value| half::f16::from_f32(*value).to_bits()).collect())
-        } else {
-            Dense::F32(values.clone())
-        };
-        let (vector, kind) = (Field(Some(wire::dense(&vector))), if is_half { "halfvec" } else { "vector" });
+        let (values, kind) = (&ask.query.vector, columns.kind(ask.vector));
+        let vector = if kind == "halfvec" { halved(values) } else { Dense::F32(values.clone()) };
+        let vector = Field(Some(wire::dense(&vector)));
         let clause = Clause::of(ask.filter, Dialect::Postgres, 4);
         let distance = format!("\"vec_{}\" {operator} $2::{kind}", ask.vector);
         let sql = format!(
@@ -76,7 +72,7 @@ impl Backend for Postgres {
     fn put(&mut self, rows: &[Row]) -> Result<(), Trouble> {
         let doing = self.doing("write to");
         let Open { runtime, client, columns } = self.connect(None)?;
-        let rows: Vec<&Row> = rows.iter().collect();
+        let rows = checked(&doing, columns, rows.iter())?;
         wait(runtime, &doing, columns.upsert(client, &rows))
     }
 

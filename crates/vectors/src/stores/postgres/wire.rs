@@ -5,7 +5,7 @@ use std::error::Error;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use crate::row::{Dense, Dtype};
+use crate::row::{Dense, Dtype, Sparse};
 use crate::schema::DenseShape;
 
 /// The type numbers of elements of arrays.
@@ -64,6 +64,23 @@ pub(super) fn dense(dense: &Dense) -> Vec<u8> {
             count.into_iter().chain(bits.iter().map(|byte| byte.reverse_bits())).collect()
         }
     }
+}
+
+/// A sparse vector as `sparsevec` is sent: how many places, how many numbers, nothing, then the places and the numbers.
+pub(super) fn sparse(sparse: &Sparse, dims: u32) -> Vec<u8> {
+    let count = u32::try_from(sparse.indices().len()).unwrap_or(u32::MAX);
+    let words = [dims, count, 0].into_iter().chain(sparse.indices().iter().copied());
+    let values = sparse.values().iter().flat_map(|value| value.to_be_bytes());
+    words.flat_map(u32::to_be_bytes).chain(values).collect()
+}
+
+/// The sparse vector that was sent so.
+pub(super) fn sparse_of(bytes: &[u8]) -> Option<Sparse> {
+    let words = exact::<4>(bytes)?;
+    let count = usize::try_from(u32::from_be_bytes(*words.get(1)?)).ok()?;
+    let (indices, values) = words.get(3..)?.split_at_checked(count)?;
+    let indices = indices.iter().map(|word| u32::from_be_bytes(*word)).collect();
+    Sparse::new(indices, values.iter().map(|word| f32::from_be_bytes(*word)).collect())
 }
 
 fn numbers<const N: usize>(mut bytes: Vec<u8>, values: impl ExactSizeIterator<Item = [u8; N]>) -> Vec<u8> {
@@ -167,6 +184,10 @@ mod tests {
             let other = DenseShape { dims: vector.dims() + 1, ..shape };
             assert!(dense_of(&other, &dense(&vector)).is_none());
         }
+        let sent = Sparse::new(vec![0, 7], vec![1.5, -2.0]).unwrap();
+        let back = sparse_of(&sparse(&sent, 9)).unwrap();
+        assert_eq!((back.indices(), back.values()), (sent.indices(), sent.values()));
+        assert!(sparse_of(&sparse(&sent, 9)[..24]).is_none());
         assert_eq!(bigints_of(&bigints(&[0, u32::MAX])), Some(vec![0, u32::MAX]));
         assert_eq!(reals_of(&reals(&[])), Some(vec![]));
         assert_eq!(reals_of(&reals(&[1.5])[..23]), None);
