@@ -307,6 +307,33 @@ test('the keyboard is enough: past the head, to every page, to the way out', asy
   await context.close();
 });
 
+test('the way out opens when somebody else begins a move again, and a page that lost its session says so', async () => {
+  const { page, context } = await visitor('operator');
+  await page.goto(`${admin}/rollouts/other-move`);
+  assert.equal(await page.$eval('.abort button', (button) => button.disabled), true, 'it is aborted');
+  crossfade('rollout', 'resume', 'other-move', '--reason', 'again, by somebody else');
+  await page.waitForSelector('.abort button:not([disabled])', PATIENCE);
+  assert.match(await text(page, '.abort'), /Everybody back to the baseline, now/);
+  assert.equal(await page.$eval('#lost', (banner) => banner.hidden), true);
+  // Signed out in another tab: this one says that it is old, and its link leads to the door and back.
+  const other = await context.newPage();
+  await other.goto(`${admin}/keys`);
+  await click(other, '.who button');
+  await other.close();
+  await page.bringToFront();
+  await page.waitForSelector('#lost:not([hidden])', PATIENCE);
+  assert.match(await text(page, '#lost'), /You are signed out: what stands here is of /);
+  await click(page, '.abort button');
+  assert.match(await text(page), /You are signed out, and nothing was done/);
+  await click(page, 'main a');
+  await page.type('#key', keys.operator);
+  await click(page, 'main button');
+  assert.equal(page.url(), `${admin}/rollouts/other-move`, 'back to where the button was');
+  await click(page, '.abort button');
+  assert.match(await text(page, '#standing'), /aborted/);
+  await context.close();
+});
+
 test('without a script everything is read and every form works', async () => {
   const { page, said, context } = await visitor('operator', { script: false });
   await page.goto(`${admin}/`);

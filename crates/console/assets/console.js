@@ -85,6 +85,22 @@
     }
   };
 
+  // What is pushed has stopped: what stands here is old, and says so, until it is heard of again.
+  let heard = new Date();
+  const lost = (event) => {
+    const banner = document.getElementById('lost');
+    const detail = event.detail || {};
+    if (!banner || document.hidden) return;
+    const why = detail.status === 401 || detail.status === 403 ? 'You are signed out' : 'The gateway does not answer';
+    banner.firstElementChild.textContent = `${why}: what stands here is of ${zone.format(heard)}, and the buttons do nothing.`;
+    banner.hidden = false;
+  };
+  const found = () => {
+    heard = new Date();
+    const banner = document.getElementById('lost');
+    if (banner) banner.hidden = true;
+  };
+
   const begin = () => {
     times(document);
     // What is pushed brings new times.
@@ -98,6 +114,9 @@
 
   document.addEventListener('DOMContentLoaded', begin);
   document.addEventListener('beat', (event) => beat(event.detail && event.detail.data));
+  document.addEventListener('htmx:sse:error', lost);
+  document.addEventListener('htmx:sse:after:connection', found);
+  document.addEventListener('htmx:sse:after:message', () => { heard = new Date(); });
   document.addEventListener('keydown', key);
   document.addEventListener('htmx:before:swap', keep);
   document.addEventListener('htmx:after:swap', put);

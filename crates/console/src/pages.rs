@@ -299,14 +299,17 @@ fn answer(visit: &mut Visit<'_>, asked: &Asked<'_>, outside: Option<&NotAdmitted
     };
     visit.names = names;
     if page.role.is_some() && visit.admitted.is_none() {
-        let is_reading = page.method == "GET";
+        let is_reading = page.method == "GET" && !matches!(page.answer, Does::Follow(_));
         return Ok(if is_reading {
             sign_in::first(visit)
         } else {
             frame::problem(
                 visit,
                 StatusCode::UNAUTHORIZED,
-                &outside.map_or_else(|| "sign in first".to_owned(), ToString::to_string),
+                &outside.filter(|_| asked.headers.contains_key(http::header::AUTHORIZATION)).map_or_else(
+                    || "nobody is signed in here: the session has ended, or the gateway was started anew".to_owned(),
+                    ToString::to_string,
+                ),
             )
         });
     }

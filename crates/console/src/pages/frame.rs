@@ -94,6 +94,8 @@ pub(super) fn with_status(visit: &Visit<'_>, status: StatusCode, title: &str, ma
             body {
                 a.skip href="#main" { "To the content" }
                 (header(visit))
+                // Shown by the script when what is pushed to this page stops.
+                p #lost.problem role="alert" hidden { span {} " " a href=(visit.here()) { "Load the page again" } }
                 main #main tabindex="-1" { (main) }
                 (footer(visit))
             }
@@ -170,7 +172,9 @@ pub(super) fn problem(visit: &Visit<'_>, status: StatusCode, words: &str) -> Res
         StatusCode::FORBIDDEN => {
             ("This is not open to you", "Ask somebody with the role that it needs, or sign in with another key.")
         }
-        StatusCode::UNAUTHORIZED => ("Sign in first", "Sign in, then do it again."),
+        StatusCode::UNAUTHORIZED => {
+            ("Sign in first", "You are signed out, and nothing was done. Sign in, then do it again.")
+        }
         StatusCode::CONFLICT => ("It does not allow that now", "Look at where it stands, and why."),
         StatusCode::BAD_REQUEST => ("That is not understood", "Go back and say it in another way."),
         StatusCode::TOO_MANY_REQUESTS => ("Too many tries", "Wait for a minute."),
@@ -186,7 +190,7 @@ pub(super) fn problem(visit: &Visit<'_>, status: StatusCode, words: &str) -> Res
         p.problem role="alert" { (coded(words)) }
         p { (next) }
         p {
-            @if visit.admitted.is_none() { a href="/sign-in" { "Sign in" } " · " }
+            @if visit.admitted.is_none() { a href=(format!("/sign-in?next={}", escape(page))) { "Sign in" } " · " }
             @if status == StatusCode::CONFLICT || status == StatusCode::BAD_REQUEST { a href=(page) { "Back to " (page) } " · " }
             a href="/" { "To the first page" }
         }

@@ -51,18 +51,21 @@ fn possible(status: Status) -> &'static [Deed] {
     }
 }
 
-/// The way out: one click, on every page of a rollout.
+/// The way out: one click, on every page of a rollout. What it can do is asked again when the rollout moves, whoever moved it.
 pub(super) fn abort(visit: &Visit<'_>, view: &RolloutView) -> Markup {
     let may = visit.has(Role::Operator);
     let is_over = matches!(view.explanation.status, Status::Aborted | Status::RolledBack) || view.taken_over;
+    let page = format!("/rollouts/{}", escape(&view.name));
     html! {
-        form.abort method="post" action=(path(&view.name, "abort")) {
-            (token(visit))
-            input type="hidden" name="reason" value="aborted from the console";
-            button.danger disabled[!may || is_over] aria-describedby="abort-means" { "Abort" }
-            p.hint #abort-means {
-                @if is_over { "Everybody is on the baseline." } @else { "Everybody back to the baseline, now." }
-                @if !may { " This needs the role operator." }
+        div #abort hx-get=(page) hx-select="#abort" hx-swap="outerHTML" hx-trigger="moved from:body" {
+            form.abort method="post" action=(path(&view.name, "abort")) {
+                (token(visit))
+                input type="hidden" name="reason" value="aborted from the console";
+                button.danger disabled[!may || is_over] aria-describedby="abort-means" { "Abort" }
+                p.hint #abort-means {
+                    @if is_over { "Everybody is on the baseline." } @else { "Everybody back to the baseline, now." }
+                    @if !may { " This needs the role operator." }
+                }
             }
         }
     }
