@@ -71,9 +71,9 @@ def n_acknowledged(run):
         return 0
 
 
-def hop(directory, source, target, run, servers=(), more=()):
-    """Copies, killed again and again some time after the journal has moved on, each time with one of the servers; then to the end."""
-    command = ["vectors", "copy", source, target, "--run", run, "--batch-rows", "50", *more]
+def hop(directory, source, target, run, servers=(), more=(), batch=50):
+    """Copies, killed again and again some time after the journal has moved on, each time with one of the servers; then to the end. A fast target gets small batches, so that it is not through before."""
+    command = ["vectors", "copy", source, target, "--run", run, "--batch-rows", str(batch), *more]
     draw = random.Random(run)
     after = 0
     for n in range(N_KILLS):
@@ -306,7 +306,7 @@ def halves(say, directory, older, packages):
         table = kept(server, "halves")
         plan = {keeps["becomes"]: keeps["fidelity"] for keeps in crossfade(directory, "vectors", "plan", "jsonl:halves.jsonl", table)["keeps"]}
         say("halfvec and sparsevec in the plan", sorted(plan.values()), plan.get("halfvec(32)") == "tolerant" and plan.get("sparsevec(30522), which pgvector searches") == "bit-exact")
-        done = hop(directory, "jsonl:halves.jsonl", table, "halves", [server])
+        done = hop(directory, "jsonl:halves.jsonl", table, "halves", [server], batch=5)
         types = server.server.psql("COPY (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'halves'::regclass AND attname IN ('vec_dense', 'sparse_words') ORDER BY attname) TO STDOUT").split()
         say("the types of the columns", types, types == ["sparsevec(30522)", "halfvec(32)"])
         same = crossfade(directory, "vectors", "verify", "jsonl:halves.jsonl", table)
