@@ -37,6 +37,8 @@ const PARTITION: u64 = 50_000;
 /// The longest that one statement may take.
 const PATIENCE: Duration = Duration::from_mins(10);
 
+/// How long a server that starts is left alone at least before it is asked again.
+const STARTS: Duration = Duration::from_secs(2);
 /// What it says when a statement is more than it takes: no memory, a limit of its settings, longer than a statement may take.
 const TOO_MUCH: [&str; 3] = ["53200", "53400", "57014"];
 
@@ -191,7 +193,9 @@ fn of(doing: &str, error: &tokio_postgres::Error) -> Trouble {
         |said| format!("{} ({})", said.message(), said.code().code()),
     );
     let is_too_much = code.is_some_and(|code| TOO_MUCH.contains(&code));
-    Trouble::of(class, doing, why).too_much(is_too_much)
+    // A server that starts or recovers from a crash takes seconds, however the waits are drawn.
+    let after = (code == Some("57P03")).then_some(STARTS);
+    Trouble { after, ..Trouble::of(class, doing, why).too_much(is_too_much) }
 }
 
 impl Source for Postgres {

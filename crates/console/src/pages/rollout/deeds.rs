@@ -99,8 +99,11 @@ fn form(visit: &Visit<'_>, name: &str, deed: &Deed) -> Markup {
         form.card method="post" action=(path(name, deed.verb)) {
             (token(visit))
             p { (deed.means) }
-            label for=(id) { "Reason" @if !deed.needs_reason { " (may be empty)" } }
-            input id=(id) name="reason" maxlength="500" required[deed.needs_reason] autocomplete="off";
+            // A start is written down without one.
+            @if deed.verb != START.verb {
+                label for=(id) { "Reason" @if !deed.needs_reason { " (may be empty)" } }
+                input id=(id) name="reason" maxlength="500" required[deed.needs_reason] autocomplete="off";
+            }
             (frame::whoever(visit, "Who does it (may be empty)"))
             button { (deed.words) }
         }
