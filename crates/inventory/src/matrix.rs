@@ -200,7 +200,7 @@ fn grouped(used: &[Used]) -> Grouped<'_> {
     for one in used.iter().filter(counts) {
         let words = words_of(one);
         if !words.is_empty() {
-            called.insert(&one.vendor);
+            called.extend(one.among.iter().chain([&one.vendor]).map(String::as_str));
         }
         for word in &words {
             put(word, through(one, word), one);
@@ -260,7 +260,9 @@ fn row((need, through): (&Need, Through), uses: &[&Used], cells: Vec<Cell>, serv
         what: through.said_of(need.what),
         places: collected(in_code.iter().filter_map(|one| one.place.clone())),
         requests: uses.iter().map(|one| one.requests_of(need.id)).sum(),
-        vendors: collected(uses.iter().map(|one| one.vendor.clone())),
+        vendors: collected(
+            uses.iter().flat_map(|one| if one.among.is_empty() { vec![one.vendor.clone()] } else { one.among.clone() }),
+        ),
         libraries: collected(uses.iter().map(|one| one.library.clone()).filter(|name| !name.is_empty())),
         models: collected(uses.iter().filter_map(|one| one.model.clone()).filter(|id| !id.is_empty())),
         owners: collected(uses.iter().flat_map(|one| one.owners.clone())),

@@ -51,7 +51,7 @@ pub use self::owners::{Owners, PLACES as OWNERS_PLACES};
 pub use self::sunset::TABLE_OF as SUNSETS_OF;
 
 /// Changes whenever what is read of a file would: what was kept under another number is read again.
-pub const READER: u32 = 23;
+pub const READER: u32 = 24;
 
 /// What was read of one file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -393,6 +393,7 @@ fn dependencies<'f>(path: &'f str, packages: &'f [Package]) -> impl Iterator<Ite
             kind: Kind::Dependency,
             operation: "client".to_owned(),
             vendor: vendor.to_owned(),
+            among: Vec::new(),
             sdk: sdk.to_owned(),
             version: None,
             model: Model::default(),

@@ -68,7 +68,12 @@ pub(super) fn dependencies(
     rows: &[Row],
     candidates: &[Candidate],
 ) -> Vec<Dependency> {
-    let vendors: BTreeSet<&str> = used.iter().map(|one| one.vendor.as_str()).filter(|vendor| *vendor != "-").collect();
+    let vendors: BTreeSet<&str> = used
+        .iter()
+        .flat_map(|one| one.among.iter().chain([&one.vendor]))
+        .map(String::as_str)
+        .filter(|vendor| *vendor != "-")
+        .collect();
     let mut all: Vec<Dependency> =
         vendors.into_iter().map(|vendor| of(vendor, used, (grouped, rows), candidates)).collect();
     all.sort_by_key(|dependency| std::cmp::Reverse((dependency.sites, dependency.requests, dependency.configured)));
@@ -76,15 +81,12 @@ pub(super) fn dependencies(
 }
 
 fn of(vendor: &str, used: &[Used], (grouped, rows): (&Grouped<'_>, &[Row]), candidates: &[Candidate]) -> Dependency {
-    let own: Vec<&Used> = used.iter().filter(|one| one.vendor == vendor).collect();
-    let is_own = |row: &Row| row.vendors.iter().any(|name| name == vendor);
-    let shared: Vec<Cell> = grouped
-        .iter()
-        .zip(rows)
-        .filter(|(_, row)| is_own(row))
-        .filter_map(|((key, uses), row)| own_cell(vendor, (*key, uses), row, candidates))
-        .collect();
-    let rows: Vec<&Row> = rows.iter().filter(|row| is_own(row)).collect();
+    let own: Vec<&Used> = used.iter().filter(|one| one.is_of(vendor)).collect();
+    let of_it: Vec<_> =
+        grouped.iter().zip(rows).filter(|((_, uses), _)| uses.iter().any(|one| one.is_of(vendor))).collect();
+    let shared: Vec<Cell> =
+        of_it.iter().filter_map(|((key, uses), row)| own_cell(vendor, (**key, uses), row, candidates)).collect();
+    let rows: Vec<&Row> = of_it.iter().map(|(_, row)| *row).collect();
     let (class, external) = class_of(vendor);
     let machine = Machine { name: vendor, class, external, simulated: vendor == SIMULATED };
     let today = Sovereignty::of(&[machine], &[]);
@@ -122,12 +124,17 @@ fn among(own: &[&Used], used: &[Used]) -> Vec<String> {
     let libraries: BTreeSet<&str> = own.iter().map(|one| one.library_name()).filter(|name| !name.is_empty()).collect();
     let others =
         used.iter().filter(|one| one.is_site && one.vendor != UNKNOWN && libraries.contains(one.library_name()));
-    collected(others.map(|one| one.vendor.clone()))
+    let told = own.iter().flat_map(|one| one.among.iter().cloned());
+    // Of places that all say among whom they choose nobody else is.
+    match own.iter().all(|one| !one.is_site || !one.among.is_empty()) {
+        true => collected(told),
+        false => collected(told.chain(others.map(|one| one.vendor.clone()))),
+    }
 }
 
 /// What a row's replacement asks for at the places of one vendor: those of others in the same row are none of its work.
 fn own_cell(vendor: &str, (key, uses): (Key, &[&Used]), row: &Row, candidates: &[Candidate]) -> Option<Cell> {
-    let own: Vec<&Used> = uses.iter().filter(|one| one.vendor == vendor).copied().collect();
+    let own: Vec<&Used> = uses.iter().filter(|one| one.is_of(vendor)).copied().collect();
     let candidate = candidates.iter().find(|candidate| row.best.as_ref() == Some(&candidate.facts.name))?;
     cells(key, &own, std::slice::from_ref(candidate)).pop()
 }

@@ -350,3 +350,18 @@ fn a_vendor_that_settings_choose_is_said_with_those_that_the_library_is_set_up_f
     let made = matrix(&uses[..1], &[target("qwen", &[])], ABOUT);
     assert_eq!(render::vendor(&made.dependencies[0]), "not said in the code");
 }
+
+#[test]
+fn a_call_that_is_chosen_among_two_vendors_at_run_time_is_in_the_row_of_both() {
+    let chosen = Used {
+        among: vec!["azure-openai".to_owned(), "openai".to_owned()],
+        library: "openai 4.23.0".to_owned(),
+        ..used(1, "unknown", "embeddings", &[])
+    };
+    let made = matrix(&[used(2, "azure-openai", "chat", &[]), chosen], &[target("qwen", &[])], ABOUT);
+    let of = |vendor: &str| made.dependencies.iter().find(|of| of.vendor == vendor).unwrap();
+    assert_eq!(of("azure-openai").needs, ["chat", "embeddings"]);
+    assert_eq!((of("openai").needs.as_slice(), of("openai").sites), (&["embeddings".to_owned()][..], 1));
+    assert_eq!(render::vendor(of("unknown")), "chosen at run time (azure-openai or openai)");
+    assert_eq!(made.rows[1].vendors, ["azure-openai", "openai"]);
+}

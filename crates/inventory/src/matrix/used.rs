@@ -26,6 +26,8 @@ pub struct Used {
     pub operation: String,
     /// Whose service.
     pub vendor: String,
+    /// Of one that is chosen at run time: among whom, where the code says so.
+    pub among: Vec<String>,
     /// The library, with its version; empty without one.
     pub library: String,
     /// The model.
@@ -141,6 +143,7 @@ impl Used {
             words: BTreeMap::new(),
             operation: finding.operation.clone(),
             vendor: finding.vendor.clone(),
+            among: finding.among.clone(),
             library: format!("{}{version}", finding.sdk),
             model: finding.model.id.clone(),
             is_asked: finding.asks_a_model(),
@@ -173,6 +176,11 @@ impl Used {
     /// How many requests on record use this.
     pub(super) fn requests_of(&self, word: &str) -> u64 {
         if self.words.is_empty() { self.requests } else { self.words.get(word).copied().unwrap_or(0) }
+    }
+
+    /// Whether it is of the vendor, or may be.
+    pub(super) fn is_of(&self, vendor: &str) -> bool {
+        self.vendor == vendor || self.among.iter().any(|name| name == vendor)
     }
 
     fn is_framework(&self) -> bool {

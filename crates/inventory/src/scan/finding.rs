@@ -263,6 +263,9 @@ pub struct Finding {
     pub operation: String,
     /// Whose service.
     pub vendor: String,
+    /// Of a call whose client is made in branches: whose services it is chosen among at run time.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub among: Vec<String>,
     /// The library; empty without one.
     pub sdk: String,
     /// Its version, by the nearest lock file or manifest.

@@ -1,6 +1,7 @@
 //! Follows names: from a chain to the import, the assignment or the function it comes from, in the file and, by one hop, in
 //! other files of the repository.
 
+mod branches;
 mod callers;
 mod crates;
 mod derived;
@@ -16,6 +17,7 @@ mod repository;
 mod texts;
 mod walk;
 
+pub(super) use branches::Branches;
 pub(super) use index::{Index, SourceFile};
 pub(super) use repository::Repository;
 pub(super) use texts::{text_in, text_of_branch};

@@ -24,7 +24,7 @@ use std::collections::HashMap;
 
 use super::facts::{Chain, Root, Step, Value};
 use super::finding::{Confidence, Finding, Flags, Kind, Model};
-use super::link::{Hit, Repository};
+use super::link::{Branches, Hit, Repository};
 use super::rules::Rules;
 
 pub(super) use http::{Consumed, bases_of};
@@ -102,7 +102,7 @@ impl<'r> Visitor<'r> {
         self.repository.walk(self.file, chain, &mut hits);
         let has_hits = !hits.is_empty();
         for hit in hits {
-            self.hit(&hit);
+            self.hit(&hit, chain);
         }
         if !has_hits {
             self.http(chain);
@@ -132,7 +132,7 @@ impl<'r> Visitor<'r> {
         self.readings.get_or_init(|| Readings::of(self.repository.files()[self.file].facts))
     }
 
-    fn hit(&mut self, hit: &Hit<'r>) {
+    fn hit(&mut self, hit: &Hit<'r>, chain: &Chain) {
         let source = &self.repository.files()[self.file];
         let sdk = &Rules::of(source.language).sdks[hit.sdk];
         let request = request::Request::of(self.repository, self.file, hit);
@@ -148,6 +148,13 @@ impl<'r> Visitor<'r> {
         }
         if vendor == "-" {
             vendor = model.id.as_deref().and_then(super::models::vendor_of).unwrap_or("unknown");
+        }
+        let mut among = Vec::new();
+        let branches = if is_call { self.repository.branches(self.file, chain) } else { Branches::new() };
+        if branches.contains_key(vendor) {
+            confidence = branches.values().copied().fold(confidence, Confidence::max);
+            among = branches.into_keys().map(str::to_owned).collect();
+            vendor = "unknown";
         }
         // A method that serves every model does what its model is for.
         let of_model = model.id.as_deref().and_then(super::models::operation_of);
@@ -178,6 +185,7 @@ impl<'r> Visitor<'r> {
             kind: hit.kind,
             operation: operation.to_owned(),
             vendor: vendor.to_owned(),
+            among,
             sdk: sdk.name.to_owned(),
             version: None,
             model,
@@ -200,6 +208,7 @@ impl<'r> Visitor<'r> {
             kind,
             operation: operation.to_owned(),
             vendor: vendor.to_owned(),
+            among: Vec::new(),
             sdk: String::new(),
             version: None,
             model: Model::default(),

@@ -300,6 +300,7 @@ fn found(path: &str, line: u32, (kind, operation, vendor, model): Said, seen: St
         kind,
         operation: operation.to_owned(),
         vendor: vendor.to_owned(),
+        among: Vec::new(),
         sdk: String::new(),
         version: None,
         model,

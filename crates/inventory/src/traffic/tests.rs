@@ -42,6 +42,7 @@ fn site(path: &str, kind: Kind, operation: &str, vendor: &str, model: Option<&st
         kind,
         operation: operation.to_owned(),
         vendor: vendor.to_owned(),
+        among: Vec::new(),
         sdk: "sdk".to_owned(),
         version: None,
         model: Model { id: model.map(str::to_owned), from: ModelFrom::Literal },

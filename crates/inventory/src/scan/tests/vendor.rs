@@ -81,3 +81,30 @@ fn a_client_in_a_file_for_a_server_of_ones_own_is_of_no_vendor() {
          3 call embeddings self-hosted variable possible",
     );
 }
+
+#[test]
+fn a_client_that_branches_make_is_chosen_at_run_time_and_one_that_is_made_anew_later_is_not() {
+    let found = |text: &str| {
+        let files = [("route.ts".to_owned(), crate::scan::read("route.ts", text, true))];
+        let findings = crate::scan::link(&files, &crate::scan::Owners::default());
+        let calls = findings.iter().filter(|found| found.kind == crate::scan::Kind::Call);
+        calls.map(|call| format!("{} {} {}", call.line, call.vendor, call.among.join("+"))).collect::<Vec<_>>()
+    };
+    let azure = "new OpenAI({ baseURL: `${p.url}/openai/deployments/${p.id}` })";
+    let head = "import OpenAI from 'openai'\nexport async function POST(p) {\n";
+    let call = "  await openai.embeddings.create({ model: 'm', input: x })\n";
+    assert_eq!(
+        found(&format!(
+            "{head}  let openai\n  if (p.azure) {{\n    openai = {azure}\n  }} else {{\n    openai = new OpenAI()\n  }}\n{call}}}\n"
+        )),
+        ["9 unknown azure-openai+openai"]
+    );
+    assert_eq!(
+        found(&format!("{head}  const openai = p.azure ? {azure} : new OpenAI()\n{call}}}\n")),
+        ["4 unknown azure-openai+openai"]
+    );
+    assert_eq!(
+        found(&format!("{head}  let openai = {azure}\n{call}  openai = new OpenAI()\n{call}}}\n")),
+        ["4 azure-openai ", "6 openai "]
+    );
+}
