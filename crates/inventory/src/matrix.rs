@@ -159,7 +159,7 @@ pub struct About<'a> {
 pub fn matrix(used: &[Used], candidates: &[Candidate], about: About<'_>) -> Matrix {
     let grouped = grouped(used);
     let cells: Vec<Vec<Cell>> = grouped.iter().map(|(key, uses)| cells(*key, uses, candidates)).collect();
-    let served = served(&cells, candidates.len());
+    let served = served(&cells, candidates);
     let rows: Vec<Row> = grouped
         .iter()
         .zip(cells)
@@ -236,13 +236,17 @@ fn cells((idx, through): Key, uses: &[&Used], candidates: &[Candidate]) -> Vec<C
 }
 
 /// Of each candidate, how many rows it is proved to have, less those it is proved not to have.
-fn served(rows: &[Vec<Cell>], n_candidates: usize) -> Vec<i64> {
+fn served(rows: &[Vec<Cell>], candidates: &[Candidate]) -> Vec<i64> {
     let worth = |cell: &Cell| match cell.standing {
         Standing::Equivalent | Standing::Degraded => 1,
         Standing::Unproved => 0,
         Standing::None => -1,
     };
-    (0..n_candidates).map(|idx| rows.iter().filter_map(|cells| cells.get(idx)).map(worth).sum()).collect()
+    let of = |(idx, candidate): (usize, &Candidate)| match candidate.is_made_up() {
+        true => i64::MIN,
+        false => rows.iter().filter_map(|cells| cells.get(idx)).map(worth).sum(),
+    };
+    candidates.iter().enumerate().map(of).collect()
 }
 
 fn row((need, through): (&Need, Through), uses: &[&Used], cells: Vec<Cell>, served: &[i64]) -> Row {
@@ -252,8 +256,8 @@ fn row((need, through): (&Need, Through), uses: &[&Used], cells: Vec<Cell>, serv
         (cell.standing, !cell.repaired, cell.expected.is_none(), cell.effort, std::cmp::Reverse(**served))
     };
     let best = cells.iter().zip(served).min_by_key(rank).map(|(cell, _)| cell);
-    let (standing, effort, risk) =
-        best.map_or((Standing::Unproved, Effort::L, Risk::High), |cell| (cell.standing, cell.effort, cell.risk));
+    let (standing, risk) = best.map_or((Standing::Unproved, Risk::High), |cell| (cell.standing, cell.risk));
+    let effort = best.map_or(Effort::L, |best| cell::effort_of(best, &cells));
     Row {
         need: need.id.to_owned(),
         through,
@@ -300,7 +304,16 @@ fn headline(
     let n_places =
         used.iter().filter(|one| one.is_site).filter_map(|one| one.place.as_ref()).collect::<BTreeSet<_>>().len();
     let many = |n: usize, one: &str, more: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {more}") };
+    // Who is only configured is called by nobody that was seen, and who is chosen at run time is one of those that are named.
     let external = dependencies.iter().filter(|of| of.vendor != dependency::OWN);
+    let is_called = |of: &&Dependency| of.sites > 0 || of.requests > 0;
+    let (unnamed, named): (Vec<_>, Vec<_>) =
+        external.clone().filter(is_called).partition(|of| of.vendor == dependency::UNKNOWN);
+    let unnamed = match (named.len(), unnamed.iter().any(|of| of.among.is_empty())) {
+        (_, false) => "",
+        (0, true) => " that the code does not name",
+        (_, true) => " that the code names, and of others,",
+    };
     let requests: u64 = external.clone().map(|of| of.requests).sum();
     let requests = traffic.map_or_else(String::new, |_| {
         format!(
@@ -314,9 +327,9 @@ fn headline(
     }
     let Counts { equivalent, degraded, none, unproved } = counts;
     format!(
-        "{} of {} in use at {}{requests}. As replacements stand: {equivalent} equivalent, {degraded} degraded, {none} without any, {unproved} unproved.",
+        "{} of {}{unnamed} in use at {}{requests}. As replacements stand: {equivalent} equivalent, {degraded} degraded, {none} without any, {unproved} unproved.",
         many(rows.len(), "capability", "capabilities"),
-        many(external.count(), "vendor", "vendors"),
+        if named.is_empty() { "vendors".to_owned() } else { many(named.len(), "vendor", "vendors") },
         many(n_places, "call site", "call sites"),
     )
 }

@@ -15,6 +15,8 @@ pub struct Candidate {
     pub(super) facts: Facts,
     /// Whether it is a kind of server, and no server.
     reference: bool,
+    /// Whether the newest report on it is of answers that were made up.
+    rehearsed: bool,
     counted: Result<Probe, String>,
 }
 
@@ -55,6 +57,9 @@ pub struct Alternative {
     /// The report that its cells are from.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub probe: Option<ProbeHead>,
+    /// Whether there is one whose answers were made up, which counts for nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub simulated: bool,
     /// Why there is none that counts.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unproved: Option<String>,
@@ -68,9 +73,10 @@ impl Candidate {
         let missing = || {
             format!("not probed: `crossfade conformance {} -o probe.json`, and `--conformance probe.json`", facts.name)
         };
-        let newest = of_it.max_by_key(|probe| probe.head.began_s).ok_or_else(missing);
-        let counted = newest.and_then(|probe| counts(probe, &facts.model, now_s));
-        Candidate { facts, reference: false, counted }
+        let newest = of_it.max_by_key(|probe| probe.head.began_s);
+        let rehearsed = newest.is_some_and(|probe| probe.head.simulated);
+        let counted = newest.ok_or_else(missing).and_then(|probe| counts(probe, &facts.model, now_s));
+        Candidate { facts, reference: false, rehearsed, counted }
     }
 
     /// A server that a report is about and no config names; its class is empty where nobody said whose machine it is.
@@ -86,7 +92,7 @@ impl Candidate {
             external: class != "self_hosted",
             simulated: head.simulated,
         };
-        Candidate { facts, reference: false, counted: counts(probe, &head.model, now_s) }
+        Candidate { facts, reference: false, rehearsed: head.simulated, counted: counts(probe, &head.model, now_s) }
     }
 
     /// Kinds of servers of one's own, where there is neither config nor report.
@@ -103,9 +109,15 @@ impl Candidate {
                 simulated: false,
             };
             let why = "not probed: it is a kind of server, and no server";
-            Candidate { facts, reference: true, counted: Err(why.to_owned()) }
+            Candidate { facts, reference: true, rehearsed: false, counted: Err(why.to_owned()) }
         };
         reference::KINDS.iter().map(one).collect()
+    }
+
+    /// Whether it is only known from a report whose answers were made up: then it is no server that anything could move to.
+    #[must_use]
+    pub fn is_made_up(&self) -> bool {
+        self.rehearsed && self.facts.provider.is_empty()
     }
 
     pub(super) fn counted(&self) -> Result<&Probe, &str> {
@@ -126,6 +138,7 @@ impl Candidate {
             kind,
             class,
             reference: self.reference,
+            simulated: self.rehearsed,
             probe: self.counted.as_ref().ok().map(|probe| probe.head.clone()),
             unproved: self.counted.as_ref().err().cloned(),
         }

@@ -158,7 +158,8 @@ pub(super) fn cell(need: &Need, through: Through, candidate: &Candidate, places:
     let is_open = standing == Standing::None || standing == Standing::Unproved;
     // A vector of another model is none in an index of this one's, however alike the endpoints are.
     let moved = (need.id == "embeddings" && !is_open).then_some(INDEXED);
-    let (least_effort, least_risk) = if moved.is_some() { (Effort::M, Risk::Medium) } else { (Effort::S, Risk::Low) };
+    let (least_effort, least_risk) =
+        if need.id == "embeddings" { (Effort::M, Risk::Medium) } else { (Effort::S, Risk::Low) };
     Cell {
         alternative: candidate.facts.name.clone(),
         standing,
@@ -171,6 +172,13 @@ pub(super) fn cell(need: &Need, through: Through, candidate: &Candidate, places:
         effort: effort.max(least_effort),
         risk: Risk::of(standing, repaired, need.without).max(least_risk),
     }
+}
+
+/// The work of a row whose best cell it is: where nobody measured that one, no less than at those that are known to have none.
+pub(super) fn effort_of(best: &Cell, cells: &[Cell]) -> Effort {
+    let is_open = best.standing == Standing::Unproved;
+    let none = cells.iter().filter(|cell| is_open && cell.standing == Standing::None);
+    none.map(|cell| cell.effort).fold(best.effort, Effort::max)
 }
 
 fn judged(need: &Need, through: Through, probe: &Probe) -> Found {

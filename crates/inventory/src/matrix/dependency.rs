@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::alternative::Candidate;
-use super::cell::{Cell, Standing};
+use super::cell::{Cell, Standing, effort_of};
 use super::effort::{Effort, Risk};
 use super::used::{Used, class_of};
 use super::{Counts, Grouped, Key, Row, cells, collected, ends};
@@ -18,7 +18,7 @@ pub(super) const OWN: &str = "self-hosted";
 const SIMULATED: &str = "simulated";
 
 /// What an inventory calls a vendor that code does not name.
-const UNKNOWN: &str = "unknown";
+pub(super) const UNKNOWN: &str = "unknown";
 
 /// A vendor that is depended on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,8 +135,9 @@ fn among(own: &[&Used], used: &[Used]) -> Vec<String> {
 /// What a row's replacement asks for at the places of one vendor: those of others in the same row are none of its work.
 fn own_cell(vendor: &str, (key, uses): (Key, &[&Used]), row: &Row, candidates: &[Candidate]) -> Option<Cell> {
     let own: Vec<&Used> = uses.iter().filter(|one| one.is_of(vendor)).copied().collect();
-    let candidate = candidates.iter().find(|candidate| row.best.as_ref() == Some(&candidate.facts.name))?;
-    cells(key, &own, std::slice::from_ref(candidate)).pop()
+    let all = cells(key, &own, candidates);
+    let best = all.iter().find(|cell| row.best.as_ref() == Some(&cell.alternative))?;
+    Some(Cell { effort: effort_of(best, &all), ..best.clone() })
 }
 
 /// Where the best cell of a row is.

@@ -121,7 +121,8 @@ pub const RULES: [(&str, &str); 4] = [
         "effort",
         "Configuration (a base address and a key): S. Adjust (each place is looked at): S up to 3 places, M up to 20, else L. Rewrite (each place \
          is written anew): S for 1 place, M up to 8, else L. Rebuild (what the vendor keeps or does is built again): L. The larger of what the \
-         place's own dialect asks for and what the cell asks for. Of an unproved cell it is the least there is to do. Where recorded \
+         place's own dialect asks for and what the cell asks for. Of an unproved cell it is the least there is to do; a row whose best cell is \
+         unproved asks for no less than its cells that are measured as none. Where recorded \
          requests alone say that it is used, its places are not known: M, but S for configuration and L for rebuild. \
          Embeddings are at least M, and their risk at least medium: what was indexed has to be embedded again.",
     ),

@@ -118,6 +118,15 @@ pub(super) const NEEDS: &[Need] = &[
         (Change::Adjust, "have the gateway hold answers against the schema, and repair or retry what does not fit"),
     ),
     need(
+        ("json_mode", "Answers as JSON (`json_object`)"),
+        &[Can::JsonObject],
+        &[],
+        (
+            Change::Adjust,
+            "ask for a schema instead, or have the gateway hold answers against one, and repair or retry what does not fit",
+        ),
+    ),
+    need(
         ("vision", "Images in messages"),
         &[Can::ImagePart],
         &[],
@@ -325,6 +334,7 @@ pub(super) fn words_of(used: &Used) -> Vec<&'static str> {
         (given(&["paralleltoolcalls"]), "parallel_tools"),
         (older, "functions"),
         (flags.schema, "structured_output"),
+        (flags.json_mode, "json_mode"),
         (flags.vision, "vision"),
         (is_chat && given(&["modalities", "audio"]), "audio_in_chat"),
         (given(&["websearchoptions"]), "web_search"),

@@ -105,6 +105,7 @@ fn asking(through: Through, endpoint: Endpoint, streamed: bool, asks: Option<&As
             streaming: streamed,
             tools: has("tools"),
             schema: has("schema"),
+            json_mode: has("json_mode"),
             vision: has("vision"),
             logprobs: has("logprobs"),
         },

@@ -365,3 +365,58 @@ fn a_call_that_is_chosen_among_two_vendors_at_run_time_is_in_the_row_of_both() {
     assert_eq!(render::vendor(of("unknown")), "chosen at run time (azure-openai or openai)");
     assert_eq!(made.rows[1].vendors, ["azure-openai", "openai"]);
 }
+
+#[test]
+fn json_mode_is_a_row_of_its_own_that_a_schema_does_not_prove() {
+    let mut one = used(1, "openai", "chat", &[]);
+    one.flags.json_mode = true;
+    let schema = report("qwen", &[("chat", "equivalent"), ("json_schema", "equivalent")]);
+    let made = matrix(std::slice::from_ref(&one), &[target("qwen", &schema)], ABOUT);
+    assert_eq!(lines(&made), ["chat equivalent S low", "json_mode unproved S high"]);
+    let object = report("qwen", &[("chat", "equivalent"), ("json_object", "equivalent")]);
+    let made = matrix(&[one], &[target("qwen", &object)], ABOUT);
+    assert_eq!(lines(&made)[1], "json_mode equivalent S low");
+}
+
+#[test]
+fn embeddings_are_days_of_work_also_where_nobody_measured_and_an_unproved_target_makes_nothing_less_work() {
+    let made = matrix(&[used(1, "openai", "embeddings", &[])], &[target("qwen", &[])], ABOUT);
+    assert_eq!(lines(&made), ["embeddings unproved M high"]);
+    let none = report("qwen", &[("moderation", "none")]);
+    let uses: Vec<Used> = (1..=4).map(|line| used(line, "openai", "moderation", &[])).collect();
+    let alone = matrix(&uses, &[target("qwen", &none)], ABOUT);
+    let both = matrix(&uses, &[target("qwen", &none), target("bge", &[])], ABOUT);
+    assert_eq!(lines(&alone), ["moderation none M high"]);
+    assert_eq!(lines(&both), ["moderation unproved M high"]);
+    assert_eq!(both.dependencies[0].effort, Effort::M);
+}
+
+#[test]
+fn vendors_are_counted_that_a_place_calls_and_not_who_is_only_configured_or_chosen_at_run_time() {
+    let key = Used { is_site: false, ..used(3, "anthropic", "client", &[]) };
+    let chosen =
+        Used { among: vec!["azure-openai".to_owned(), "openai".to_owned()], ..used(2, "unknown", "chat", &[]) };
+    let of = |uses: &[Used]| matrix(uses, &[target("qwen", &[])], ABOUT).headline;
+    let both = of(&[used(1, "openai", "chat", &[]), chosen, key]);
+    assert!(both.starts_with("1 capability of 2 vendors in use at 2 call sites."), "{both}");
+    let open = of(&[used(1, "openai", "chat", &[]), used(2, "unknown", "chat", &[])]);
+    assert!(open.starts_with("1 capability of 1 vendor that the code names, and of others, in use"), "{open}");
+    let nobody = of(&[used(2, "unknown", "chat", &[])]);
+    assert!(nobody.starts_with("1 capability of vendors that the code does not name in use"), "{nobody}");
+}
+
+#[test]
+fn a_report_of_a_simulated_server_is_said_to_count_for_nothing_and_changes_nothing() {
+    let uses = [used(1, "openai", "chat", &[])];
+    let mut made_up = report("http://localhost:9/v1", &[("chat", "equivalent")]);
+    made_up[0].head.simulated = true;
+    let without = matrix(&uses, &Candidate::references(), ABOUT);
+    let mut candidates = Candidate::references();
+    candidates.push(Candidate::probed(&made_up[0], "", NOW_S));
+    let with = matrix(&uses, &candidates, ABOUT);
+    assert_eq!(with.dependencies[0].at_best, without.dependencies[0].at_best);
+    let page = render::html(&with);
+    assert!(page.contains("http://localhost:9/v1</code> is of a simulated server"), "{page}");
+    assert!(page.contains("It counts for nothing: every cell is unproved."));
+    assert!(render::html(&without).contains("No report of a probe stands behind this page"));
+}

@@ -137,14 +137,17 @@ impl ModelFrom {
 
 /// What a call asks for besides an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "five independent facts of a call, written as five columns")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a call, each written as a word of its own")]
 pub struct Flags {
     /// The answer comes in pieces.
     pub streaming: bool,
     /// Tools or functions are offered.
     pub tools: bool,
-    /// The answer has to keep to a schema, or to be JSON.
+    /// The answer has to keep to a schema.
     pub schema: bool,
+    /// The answer has to be JSON, whatever is in it.
+    #[serde(default)]
+    pub json_mode: bool,
     /// Images are sent.
     pub vision: bool,
     /// Log probabilities are asked for.
@@ -159,6 +162,7 @@ impl Flags {
             streaming: self.streaming || other.streaming,
             tools: self.tools || other.tools,
             schema: self.schema || other.schema,
+            json_mode: self.json_mode || other.json_mode,
             vision: self.vision || other.vision,
             logprobs: self.logprobs || other.logprobs,
         }
@@ -171,6 +175,7 @@ impl Flags {
             (self.streaming, "streaming"),
             (self.tools, "tools"),
             (self.schema, "schema"),
+            (self.json_mode, "json_mode"),
             (self.vision, "vision"),
             (self.logprobs, "logprobs"),
         ];

@@ -362,7 +362,7 @@ mod asked {
                  const data = JSON.parse(r.choices[0].message.content);\n\
                  await openai.chat.completions.create({ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }] });\n",
             )],
-            &["7 | a.ts:3 literal | choices.message.content, parse() | schema", "9 | a.ts:9 expression |  | vision"],
+            &["7 | a.ts:3 literal | choices.message.content, parse() | json_mode", "9 | a.ts:9 expression |  | vision"],
         );
     }
 

@@ -30,7 +30,8 @@ pub(crate) fn read(endpoint: &str, body: &[u8]) -> Option<Asks> {
     let is_true = |name: &str| get(name).is_some_and(|member| member.kind == Kind::True);
     let holds_any = |name: &str| get(name).is_some_and(|member| !is_empty(body, member));
     add(holds_any("tools") || holds_any("functions"), "tools");
-    add(asks_for_form(body, &members), "schema");
+    add(asks_for_form(body, &members, "\"json_schema\""), "schema");
+    add(asks_for_form(body, &members, "\"json_object\""), "json_mode");
     let said: Vec<&[u8]> =
         ["messages", "input", "system"].iter().filter_map(|name| body.get(get(name)?.value.clone())).collect();
     // A name in quotation marks is a key or a whole value: inside a text the marks have backslashes.
@@ -72,15 +73,11 @@ fn is_given(body: &[u8], member: &Member<'_>) -> bool {
     }
 }
 
-/// Whether the answer has to be JSON, or to keep to a schema: by chat's `response_format`, Responses' `text.format` or Anthropic's
+/// Whether the answer has to keep to a form, which is JSON or a schema: by chat's `response_format`, Responses' `text.format` or Anthropic's
 /// `output_config.format`.
-fn asks_for_form(body: &[u8], members: &[Member<'_>]) -> bool {
+fn asks_for_form(body: &[u8], members: &[Member<'_>], form: &str) -> bool {
     let part = |name: &str| members.iter().find(|member| member.key == name).and_then(|of| body.get(of.value.clone()));
-    let has = |part: Option<&[u8]>| {
-        part.is_some_and(|part| {
-            ["\"json_schema\"", "\"json_object\""].iter().any(|word| scan::contains(part, word.as_bytes()))
-        })
-    };
+    let has = |part: Option<&[u8]>| part.is_some_and(|part| scan::contains(part, form.as_bytes()));
     has(part("response_format")) || has(part("text")) || has(part("output_config")) || has(part("output_format"))
 }
 
@@ -114,6 +111,7 @@ mod tests {
             &["tools", "logprobs", "several_answers"],
         );
         check(chat, r#"{"tools":[ ],"n":1,"logprobs":false,"functions":null}"#, &[]);
+        check(chat, r#"{"response_format":{"type":"json_object"}}"#, &["json_mode"]);
         check(chat, r#"{"response_format":{"type":"json_schema","json_schema":{}}}"#, &["schema"]);
         check(chat, r#"{"response_format":{"type":"text"}}"#, &[]);
         check(chat, r#"{"messages":[{"content":[{"type":"image_url","image_url":{"url":"x"}}]}]}"#, &["vision"]);

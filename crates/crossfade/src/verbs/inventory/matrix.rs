@@ -211,12 +211,12 @@ fn candidates(place: &Place, args: &Args, probes: &[Probe], out: &Out) -> Result
     let others = probes.iter().filter(|probe| !probe.held_against && !known.contains(&probe.head.subject));
     let class = args.class.map_or("", Whose::as_str);
     found.extend(others.map(|probe| Candidate::probed(probe, class, now_s)));
-    if found.is_empty() {
+    if found.iter().all(Candidate::is_made_up) {
         out.say(
-            "no target and no report is named, so the alternatives are kinds of servers, and nothing is proved: a config \
+            "no target and no report of a real server is named, so the alternatives are kinds of servers, and nothing is proved: a config \
              (`crossfade init`) and `crossfade conformance` change that",
         );
-        found = Candidate::references();
+        found.splice(0..0, Candidate::references());
     }
     Ok(found)
 }

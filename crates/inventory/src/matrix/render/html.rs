@@ -57,8 +57,19 @@ fn head(page: &mut String, matrix: &Matrix) {
     }
     *page += "</div>\n";
     if matrix.alternatives.iter().all(|alternative| alternative.probe.is_none()) {
-        *page += "<p class=\"warn\">No report of a probe stands behind this page: every cell is unproved. <code>crossfade conformance TARGET -o probe.json</code> \
-                  asks a server, and <code>--conformance probe.json</code> brings what it found here.</p>\n";
+        let simulated: Vec<String> =
+            matrix.alternatives.iter().filter(|of| of.simulated).map(|of| of.name.clone()).collect();
+        let what = match simulated.is_empty() {
+            true => "No report of a probe stands behind this page: every cell is unproved.".to_owned(),
+            false => format!(
+                "The report of {} is of a simulated server, which makes up its answers. It counts for nothing: every cell is unproved.",
+                some(&simulated, 4)
+            ),
+        };
+        *page += &format!(
+            "<p class=\"warn\">{what} <code>crossfade conformance TARGET -o probe.json</code> \
+                  asks a server, and <code>--conformance probe.json</code> brings what it found here.</p>\n"
+        );
     }
 }
 

@@ -284,11 +284,15 @@ impl Request {
     pub(super) fn flags_of_body(&self) -> Flags {
         let is_on = |names: &[&str]| self.get(names).is_some_and(|value| !matches!(value, Value::Flag(false)));
         let says = |needles: &[&str]| self.named.iter().any(|(_, value)| mentions(value, needles, 0));
+        let form = self.get(&SCHEMAS);
+        let is_form = |needles: &[&str]| form.is_some_and(|value| mentions(value, needles, 0));
+        let asks_schema = self.get(&BY_SCHEMA).is_some() || says(&["json_schema"]) || is_form(&SCHEMA_FORMS);
+        let json_mode = !asks_schema && (says(&["json_object"]) || is_form(&JSON_FORMS));
         Flags {
             streaming: is_on(&["stream", "streaming", "withstream"]),
             tools: self.named.iter().any(|(name, _)| TOOLS.contains(&plain(name).as_str())),
-            schema: self.get(&SCHEMAS).is_some_and(|value| !is_file_form(value))
-                || says(&["json_schema", "json_object"]),
+            schema: says(&["json_schema"]) || !json_mode && form.is_some_and(|value| !is_file_form(value)),
+            json_mode,
             vision: says(&VISION) || self.named.iter().any(|(name, _)| VISION_NAMES.contains(&plain(name).as_str())),
             logprobs: is_on(&[
                 "logprobs",
@@ -300,6 +304,27 @@ impl Request {
         }
     }
 }
+
+/// Parameters that are given a schema, and forms of an answer that name one.
+const BY_SCHEMA: [&str; 7] =
+    ["schema", "responseschema", "responsejsonschema", "outputtype", "responsemodel", "jsonschema", "outputschema"];
+const SCHEMA_FORMS: [&str; 6] =
+    ["json_schema", "jsonSchema", "JsonSchema", "JSON_SCHEMA", "CreateJsonSchemaFormat", "ResponseFormatJSONSchema"];
+
+/// Forms of an answer that is JSON, and no more.
+const JSON_FORMS: [&str; 11] = [
+    "json_object",
+    "jsonObject",
+    "JsonObject",
+    "JSON_OBJECT",
+    "JSONObject",
+    "OfJSONObject",
+    "CreateJsonObjectFormat",
+    "ResponseFormatJSONObject",
+    "ResponseFormatJSONObjectParam",
+    "ChatCompletionResponseFormatTypeJSONObject",
+    "application/json",
+];
 
 /// Forms of images, speech and transcripts, which are asked for by the same name.
 fn is_file_form(value: &Value) -> bool {
