@@ -8,6 +8,7 @@ mod alternative;
 mod cell;
 mod dependency;
 mod effort;
+mod images;
 mod need;
 mod probe;
 pub(crate) mod recorded;
@@ -101,6 +102,9 @@ pub struct Row {
     pub what: String,
     /// Where in code.
     pub places: Vec<Place>,
+    /// What is to be known of these places.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub note: String,
     /// Requests on record.
     pub requests: u64,
     /// Of whom.
@@ -157,6 +161,9 @@ pub struct About<'a> {
 /// The matrix of what is used, by what might take its place.
 #[must_use]
 pub fn matrix(used: &[Used], candidates: &[Candidate], about: About<'_>) -> Matrix {
+    let built = images::carried(used);
+    let all: Vec<Used> = used.iter().filter(|one| !one.is_part).cloned().chain(built).collect();
+    let used = all.as_slice();
     let grouped = grouped(used);
     let cells: Vec<Vec<Cell>> = grouped.iter().map(|(key, uses)| cells(*key, uses, candidates)).collect();
     let served = served(&cells, candidates);
@@ -190,7 +197,7 @@ type Grouped<'u> = BTreeMap<Key, Vec<&'u Used>>;
 /// Uses by what is used, in the order of needs.
 fn grouped(used: &[Used]) -> Grouped<'_> {
     let mut grouped = Grouped::new();
-    let counts = |one: &&Used| (one.is_site || one.place.is_none()) && one.vendor != dependency::OWN;
+    let counts = |one: &&Used| counts(one) || one.is_part;
     let mut put = |word: &str, through: Through, one| {
         if let Some(idx) = NEEDS.iter().position(|need| need.id == word) {
             grouped.entry((idx, through)).or_default().push(one);
@@ -212,6 +219,11 @@ fn grouped(used: &[Used]) -> Grouped<'_> {
     grouped
 }
 
+/// Whether it is used of somebody else, and not only configured.
+fn counts(used: &Used) -> bool {
+    (used.is_site || used.place.is_none()) && used.vendor != dependency::OWN
+}
+
 /// What has a path of its own, or is kept by the vendor, whatever it is asked for through.
 const APART: [&str; 3] = ["responses_state", "vector_store", "tokens"];
 
@@ -231,7 +243,8 @@ fn through(used: &Used, word: &str) -> Through {
 
 /// A row's cells, one for each candidate.
 fn cells((idx, through): Key, uses: &[&Used], candidates: &[Candidate]) -> Vec<Cell> {
-    let changes: Vec<Change> = uses.iter().filter(|one| one.place.is_some()).map(|one| one.change()).collect();
+    let is_asked = |one: &&&Used| one.place.is_some() && !one.is_part;
+    let changes: Vec<Change> = uses.iter().filter(is_asked).map(|one| one.change()).collect();
     candidates.iter().map(|candidate| cell::cell(&NEEDS[idx], through, candidate, &changes)).collect()
 }
 
@@ -263,6 +276,7 @@ fn row((need, through): (&Need, Through), uses: &[&Used], cells: Vec<Cell>, serv
         through,
         what: through.said_of(need.what),
         places: collected(in_code.iter().filter_map(|one| one.place.clone())),
+        note: images::said(uses),
         requests: uses.iter().map(|one| one.requests_of(need.id)).sum(),
         vendors: collected(
             uses.iter().flat_map(|one| if one.among.is_empty() { vec![one.vendor.clone()] } else { one.among.clone() }),

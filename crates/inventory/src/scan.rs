@@ -17,6 +17,7 @@ mod manifest;
 mod models;
 mod notebook;
 mod owners;
+mod parts;
 mod relevance;
 pub mod render;
 mod rules;
@@ -152,6 +153,7 @@ pub fn read(path: &str, text: &str, mentions: bool) -> Read {
             || relevance::is_for_a_vendor(language, path);
         let facts = is_read.then(|| Facts { lines: lines.to_vec(), ..lower::facts_of(language, code) });
         let packages = manifest::packages_of(path, text);
+        findings.extend(parts::of(path, text));
         return Read { language: Some(language), facts, findings, packages, ..Read::default() };
     }
     let mut told = Vec::new();
@@ -283,6 +285,7 @@ impl<'f> Linker<'f> {
         findings.extend(files.iter().flat_map(|(_, read)| read.findings.iter().cloned()));
         findings.extend(files.iter().flat_map(|(path, read)| dependencies(path, &read.packages)));
         heirs::settle(&mut findings, &self.index);
+        parts::settle(&mut findings);
         brought::settle(&mut findings, files);
         weigh_keys(&mut findings);
         weigh_dependencies(&mut findings);

@@ -92,7 +92,7 @@ fn of(vendor: &str, used: &[Used], (grouped, rows): (&Grouped<'_>, &[Row]), cand
     let today = Sovereignty::of(&[machine], &[]);
     let n_places = |is_site: bool| {
         own.iter()
-            .filter(|one| one.is_site == is_site)
+            .filter(|one| one.is_site == is_site && !one.is_part)
             .filter_map(|one| one.place.as_ref())
             .collect::<BTreeSet<_>>()
             .len()

@@ -420,3 +420,34 @@ fn a_report_of_a_simulated_server_is_said_to_count_for_nothing_and_changes_nothi
     assert!(page.contains("It counts for nothing: every cell is unproved."));
     assert!(render::html(&without).contains("No report of a probe stands behind this page"));
 }
+
+#[test]
+fn images_that_are_built_anywhere_make_vision_required_of_whoever_is_sent_messages() {
+    let part = Used {
+        is_site: false,
+        is_part: true,
+        place: Some(Place { path: "lib/build-prompt.ts".to_owned(), line: 147 }),
+        ..used(0, "-", "chat", &[])
+    };
+    let uses =
+        [used(1, "openai", "chat", &[]), used(2, "anthropic", "chat", &[]), used(3, "cohere", "rerank", &[]), part];
+    let probes = report("qwen", &[("chat", "equivalent"), ("messages", "none")]);
+    let made = matrix(&uses, &[target("qwen", &probes)], ABOUT);
+    assert_eq!(
+        lines(&made),
+        [
+            "chat equivalent S low",
+            "messages degraded S low",
+            "vision unproved S high",
+            "messages.vision unproved S high",
+            "rerank unproved S high"
+        ]
+    );
+    let of = |vendor: &str| made.dependencies.iter().find(|of| of.vendor == vendor).unwrap();
+    assert_eq!(of("openai").needs, ["chat", "vision"]);
+    assert_eq!((of("openai").risk, of("openai").configured), (Risk::High, 0));
+    assert_eq!(of("cohere").needs, ["rerank"]);
+    let said = "images are built in lib/build-prompt.ts:147; which calls carry them is not known";
+    assert_eq!(made.rows[2].note, said);
+    assert!(render::html(&made).contains(said) && render::markdown(&made).contains(said));
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::Through;
 use super::effort::Change;
-use crate::scan::{Finding, Flags, Sunset, is_framework};
+use crate::scan::{Finding, Flags, Kind, Sunset, is_framework};
 use crate::traffic::Use;
 
 /// One use of a vendor.
@@ -16,6 +16,8 @@ pub struct Used {
     pub place: Option<Place>,
     /// Whether the place is where it is used, and not only configured or depended on.
     pub is_site: bool,
+    /// Whether it is where a part of a message with an image is built, which some call carries.
+    pub is_part: bool,
     /// Requests on record, when it is of those.
     pub requests: u64,
     /// In which dialect they came; by operation and vendor where it is not said.
@@ -138,6 +140,7 @@ impl Used {
         Used {
             place: Some(Place { path: finding.path.clone(), line: finding.line }),
             is_site: finding.kind.is_site(),
+            is_part: finding.kind == Kind::Part,
             requests: 0,
             through: None,
             words: BTreeMap::new(),

@@ -42,6 +42,8 @@ pub enum Kind {
     Endpoint,
     /// A model's id, in code or configuration.
     Model,
+    /// A part of a message with an image is built; which calls carry it is not seen.
+    Part,
     /// A variable of the environment or a setting that a library or framework reads.
     Setting,
     /// A library is depended on.
@@ -61,6 +63,7 @@ impl Kind {
             Kind::Http => "http",
             Kind::Endpoint => "endpoint",
             Kind::Model => "model",
+            Kind::Part => "part",
             Kind::Setting => "setting",
             Kind::Dependency => "dependency",
             Kind::Key => "key",

@@ -152,11 +152,12 @@ fn capabilities(page: &mut String, matrix: &Matrix) {
     *page += "<th>Effort</th><th>Risk</th></tr>\n";
     for row in &matrix.rows {
         *page += &format!(
-            "<tr><td>{}<br><span class=\"small\"><a id=\"row-{1}\"></a><code>{1}</code></span></td><td>{2}<br><span class=\"small\">{3}</span></td>",
+            "<tr><td>{}<br><span class=\"small\"><a id=\"row-{1}\"></a><code>{1}</code></span></td><td>{2}<br><span class=\"small\">{3}{4}</span></td>",
             code(&row.what),
             escaped(&row.id()),
             used(row, matrix.traffic.is_some()),
-            escaped(&row.vendors.join(", "))
+            escaped(&row.vendors.join(", ")),
+            if row.note.is_empty() { String::new() } else { format!("<br>{}", escaped(&row.note)) }
         );
         for cell in &row.cells {
             *page += &one_cell(row, cell);
@@ -221,6 +222,9 @@ fn details(page: &mut String, matrix: &Matrix) {
             row.effort.as_str(),
             row.risk.as_str()
         );
+        if !row.note.is_empty() {
+            *page += &format!("<p>{}.</p>\n", escaped(&row.note));
+        }
         if !row.models.is_empty() {
             *page += &format!("<p>Models: {}.</p>\n", some(&row.models, 12));
         }

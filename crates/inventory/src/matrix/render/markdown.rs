@@ -59,6 +59,9 @@ fn capabilities(text: &mut String, matrix: &Matrix) {
     *text += &format!("|---|---|{}---|---|\n", "---|".repeat(names.len()));
     for of in &matrix.rows {
         let mut cells = vec![format!("{} (`{}`)", of.what, of.id()), used(of, matrix.traffic.is_some())];
+        if !of.note.is_empty() {
+            cells[1] += &format!("; {}", of.note);
+        }
         cells.extend(of.cells.iter().map(|cell| standing(of, cell)));
         cells.extend([of.effort.as_str().to_owned(), of.risk.as_str().to_owned()]);
         *text += &row(&cells);
