@@ -59,6 +59,9 @@ pub struct Matrix {
     pub rows: Vec<Row>,
     /// Vendor by vendor.
     pub dependencies: Vec<Dependency>,
+    /// Other hosted AI services that the code uses: no row is of them, and nothing is claimed of what could replace them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub services: Vec<Service>,
     /// By which rules.
     pub rules: BTreeMap<String, String>,
 }
@@ -89,6 +92,15 @@ impl Counts {
         }
         counts
     }
+}
+
+/// A hosted AI service that is no vendor's language model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// What it is called.
+    pub name: String,
+    /// Where in code.
+    pub places: Vec<Place>,
 }
 
 /// Something that is used.
@@ -162,7 +174,8 @@ pub struct About<'a> {
 #[must_use]
 pub fn matrix(used: &[Used], candidates: &[Candidate], about: About<'_>) -> Matrix {
     let built = images::carried(used);
-    let all: Vec<Used> = used.iter().filter(|one| !one.is_part).cloned().chain(built).collect();
+    let services = services(used);
+    let all: Vec<Used> = used.iter().filter(|one| !one.is_part && !one.is_service).cloned().chain(built).collect();
     let used = all.as_slice();
     let grouped = grouped(used);
     let cells: Vec<Vec<Cell>> = grouped.iter().map(|(key, uses)| cells(*key, uses, candidates)).collect();
@@ -184,8 +197,21 @@ pub fn matrix(used: &[Used], candidates: &[Candidate], about: About<'_>) -> Matr
         alternatives: candidates.iter().map(Candidate::shown).collect(),
         rows,
         dependencies,
+        services,
         rules: RULES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
     }
+}
+
+/// Hosted services by name.
+fn services(used: &[Used]) -> Vec<Service> {
+    let mut by_name: BTreeMap<&str, BTreeSet<Place>> = BTreeMap::new();
+    for one in used.iter().filter(|one| one.is_service) {
+        by_name.entry(&one.vendor).or_default().extend(one.place.clone());
+    }
+    by_name
+        .into_iter()
+        .map(|(name, places)| Service { name: name.to_owned(), places: places.into_iter().collect() })
+        .collect()
 }
 
 /// What a row is about: a need, in a dialect.

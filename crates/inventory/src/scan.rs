@@ -21,6 +21,7 @@ mod parts;
 mod relevance;
 pub mod render;
 mod rules;
+mod services;
 mod site;
 mod sunset;
 pub(crate) mod syntax;
@@ -154,6 +155,7 @@ pub fn read(path: &str, text: &str, mentions: bool) -> Read {
         let facts = is_read.then(|| Facts { lines: lines.to_vec(), ..lower::facts_of(language, code) });
         let packages = manifest::packages_of(path, text);
         findings.extend(parts::of(path, text));
+        findings.extend(services::of(path, text));
         return Read { language: Some(language), facts, findings, packages, ..Read::default() };
     }
     let mut told = Vec::new();

@@ -16,7 +16,7 @@ use serde::Serialize;
 pub use art10::Item;
 pub use facts::{
     Contract, DrillCheck, DrillPart, DrillProbes, DrillWay, ExitDrill, ExportFacts, Leaving, MatrixAlternative,
-    MatrixCell, MatrixProbe, MatrixRow, People, Replacements, Residual, Review, Telling, Trigger,
+    MatrixCell, MatrixProbe, MatrixRow, People, RECORD_ALONE, Replacements, Residual, Review, Telling, Trigger,
 };
 
 /// The format of the plan as JSON.
@@ -179,7 +179,8 @@ fn headline(of: &Leaving, n_missing: usize, items: &[Item]) -> String {
                 format!(", the switch took {}, {}", facts::ms(ms), drill.away.failures())
             });
             let verdict = drill.verdict.as_deref().unwrap_or("undecided");
-            format!("last rehearsed on {} ({verdict}{switched})", facts::day(drill.at_us))
+            let simulated = if drill.simulated { "SIMULATED, " } else { "" };
+            format!("last rehearsed on {} ({simulated}{verdict}{switched})", facts::day(drill.at_us))
         }
     };
     let n_met = items.iter().filter(|item| item.evidence.is_some()).count();

@@ -44,8 +44,8 @@ pub use canonical::Real;
 pub use decision::Decision;
 pub use exit_plan::{
     Block, Contract, DrillCheck, DrillPart, DrillProbes, DrillWay, ExitDrill, ExitPlan, ExportFacts, Item, Leaving,
-    MatrixAlternative, MatrixCell, MatrixProbe, MatrixRow, Missing, People, Replacements, Residual, Review, Section,
-    Telling, Trigger, exit_plan,
+    MatrixAlternative, MatrixCell, MatrixProbe, MatrixRow, Missing, People, RECORD_ALONE, Replacements, Residual,
+    Review, Section, Telling, Trigger, exit_plan,
 };
 pub use figure::Figure;
 pub use gaps::refused as refused_probe;

@@ -451,3 +451,15 @@ fn images_that_are_built_anywhere_make_vision_required_of_whoever_is_sent_messag
     assert_eq!(made.rows[2].note, said);
     assert!(render::html(&made).contains(said) && render::markdown(&made).contains(said));
 }
+
+#[test]
+fn a_hosted_service_that_is_no_model_vendor_is_listed_apart_and_is_no_vendor_and_no_row() {
+    let search = Used { is_site: false, is_service: true, ..used(7, "azure-ai-search", "client", &[]) };
+    let made = matrix(&[used(1, "openai", "chat", &[]), search], &[target("qwen", &[])], ABOUT);
+    assert_eq!(made.dependencies.iter().map(|of| of.vendor.as_str()).collect::<Vec<_>>(), ["openai"]);
+    assert_eq!(lines(&made), ["chat unproved S high"]);
+    assert_eq!((made.services[0].name.as_str(), made.services[0].places[0].line), ("azure-ai-search", 7));
+    for page in [render::html(&made), render::markdown(&made)] {
+        assert!(page.contains("Other hosted AI services that the code uses") && page.contains("app.py:7"), "{page}");
+    }
+}

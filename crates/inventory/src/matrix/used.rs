@@ -18,6 +18,8 @@ pub struct Used {
     pub is_site: bool,
     /// Whether it is where a part of a message with an image is built, which some call carries.
     pub is_part: bool,
+    /// Whether it is a hosted service that is no vendor's language model.
+    pub is_service: bool,
     /// Requests on record, when it is of those.
     pub requests: u64,
     /// In which dialect they came; by operation and vendor where it is not said.
@@ -141,6 +143,7 @@ impl Used {
             place: Some(Place { path: finding.path.clone(), line: finding.line }),
             is_site: finding.kind.is_site(),
             is_part: finding.kind == Kind::Part,
+            is_service: finding.kind == Kind::Service,
             requests: 0,
             through: None,
             words: BTreeMap::new(),

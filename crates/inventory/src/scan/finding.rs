@@ -44,6 +44,8 @@ pub enum Kind {
     Model,
     /// A part of a message with an image is built; which calls carry it is not seen.
     Part,
+    /// A hosted AI service is used that is no vendor's language model: search, documents, speech, the safety of contents.
+    Service,
     /// A variable of the environment or a setting that a library or framework reads.
     Setting,
     /// A library is depended on.
@@ -64,6 +66,7 @@ impl Kind {
             Kind::Endpoint => "endpoint",
             Kind::Model => "model",
             Kind::Part => "part",
+            Kind::Service => "service",
             Kind::Setting => "setting",
             Kind::Dependency => "dependency",
             Kind::Key => "key",

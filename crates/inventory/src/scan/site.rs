@@ -1,6 +1,7 @@
 //! From places where a rule fits to findings: the parameters, the model, what is asked for, and plain HTTP.
 
 mod address;
+mod apart;
 mod body;
 mod curl;
 mod dotnet;
@@ -102,6 +103,9 @@ impl<'r> Visitor<'r> {
         self.repository.walk(self.file, chain, &mut hits);
         let has_hits = !hits.is_empty();
         for hit in hits {
+            if hit.kind == Kind::Call && apart::is_none(self.repository, self.file, &hit, chain) {
+                continue;
+            }
             self.hit(&hit, chain);
         }
         if !has_hits {

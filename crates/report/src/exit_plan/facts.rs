@@ -263,12 +263,15 @@ pub struct DrillCheck {
     pub holds: bool,
 }
 
+/// The source of an export that holds what Crossfade recorded, and nothing of a vendor.
+pub const RECORD_ALONE: &str = "the record alone";
+
 /// An export's manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportFacts {
     /// Where it is.
     pub directory: String,
-    /// Whose data it holds.
+    /// Whose data it holds: a vendor's address, or [`RECORD_ALONE`].
     pub source: String,
     /// Whether nothing was left to fetch.
     pub complete: bool,

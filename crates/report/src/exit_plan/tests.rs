@@ -283,6 +283,12 @@ fn what_was_rehearsed_with_made_up_answers_is_said_to_be_so() {
     let mut leaving = whole();
     leaving.drills[0].simulated = true;
     let plan = exit_plan(&leaving);
+    assert!(
+        plan.headline.contains("last rehearsed on") && plan.headline.contains("(SIMULATED, pass"),
+        "{}",
+        plan.headline
+    );
+    assert!(!exit_plan(&whole()).headline.contains("SIMULATED"));
     assert!(plan.simulated && plan.markdown().contains("SIMULATED: evidence of this plan"));
     assert!(plan.missing().any(|(_, missing)| missing.what == "a rehearsal with the real providers"));
     let tested = item(&plan, "tested periodically");
@@ -360,4 +366,18 @@ fn each_thing_that_is_missing_names_the_command_or_the_place_that_supplies_it() 
             !missing.supply.contains("`crossfade exit plan`") && !missing.supply.contains("`crossfade report --");
         assert!(is_of_a_plan, "the command can be typed as it stands: {missing:?}");
     }
+}
+
+#[test]
+fn an_export_of_ones_own_record_is_none_of_what_the_vendor_holds() {
+    let lacks = |leaving: &Leaving| {
+        exit_plan(leaving).missing().any(|(_, missing)| missing.what == "an export of what the vendor holds")
+    };
+    let mut leaving = whole();
+    assert!(!lacks(&leaving));
+    leaving.export.as_mut().unwrap().source = RECORD_ALONE.to_owned();
+    assert!(lacks(&leaving));
+    assert!(exit_plan(&leaving).markdown().contains("the record alone in export"), "it is shown all the same");
+    leaving.export = None;
+    assert!(lacks(&leaving));
 }

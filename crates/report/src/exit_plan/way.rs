@@ -162,7 +162,8 @@ fn short(digest: &str) -> String {
 
 pub(super) fn data(of: &Leaving) -> Section {
     let mut section = Section::new("Data");
-    let Some(export) = &of.export else {
+    // One's own record is no data of the vendor's.
+    if of.export.as_ref().is_none_or(|export| export.source == RECORD_ALONE) {
         let provider = &of.mv.baseline.provider;
         section.lacks(
             "an export of what the vendor holds",
@@ -171,8 +172,8 @@ pub(super) fn data(of: &Leaving) -> Section {
                 of.mv.route
             ),
         );
-        return section;
-    };
+    }
+    let Some(export) = &of.export else { return section };
     section.says(format!(
         "{} in {}: {} files, {} bytes, manifest {}, {}.",
         export.source,

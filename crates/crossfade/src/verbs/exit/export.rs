@@ -89,7 +89,7 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         ));
     }
     let mut archive = Archive::open(&args.directory).map_err(Stop::failed)?;
-    let source = vendor.as_ref().map_or_else(|| "the record alone".to_owned(), Vendor::url);
+    let source = vendor.as_ref().map_or_else(|| report::RECORD_ALONE.to_owned(), Vendor::url);
     let own = match &database {
         Some(database) if !args.no_record => own::write(database, archive.root())?,
         _ => BTreeMap::new(),

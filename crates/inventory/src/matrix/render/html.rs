@@ -26,6 +26,7 @@ pub fn html(matrix: &Matrix) -> String {
     if !matrix.rows.is_empty() {
         capabilities(&mut page, matrix);
     }
+    services(&mut page, matrix);
     alternatives(&mut page, matrix);
     details(&mut page, matrix);
     rules(&mut page, matrix);
@@ -192,6 +193,24 @@ fn one_cell(row: &Row, cell: &Cell) -> String {
 fn risk(of: Risk) -> String {
     let word = of.as_str();
     format!("<span class=\"risk-{word}\">{word}</span>")
+}
+
+fn services(page: &mut String, matrix: &Matrix) {
+    if matrix.services.is_empty() {
+        return;
+    }
+    *page += "<h2>Other hosted AI services that the code uses</h2>\n<p class=\"small\">They are no vendor's language models, so no row above is of them, \
+              and nothing is claimed of what could replace them. Who leaves the vendor leaves them, too.</p>\n\
+              <div class=\"wide\"><table>\n<tr><th>Service</th><th>Places</th></tr>\n";
+    for service in &matrix.services {
+        let places: Vec<String> = service.places.iter().map(|place| format!("{}:{}", place.path, place.line)).collect();
+        *page += &format!(
+            "<tr><td class=\"k\"><b>{}</b></td><td class=\"small\">{}</td></tr>\n",
+            escaped(&service.name),
+            some(&places, MOST_PLACES)
+        );
+    }
+    *page += "</table></div>\n";
 }
 
 fn alternatives(page: &mut String, matrix: &Matrix) {

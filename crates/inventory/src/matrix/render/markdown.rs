@@ -16,6 +16,14 @@ pub fn markdown(matrix: &Matrix) -> String {
         capabilities(&mut text, matrix);
         details(&mut text, matrix);
     }
+    if !matrix.services.is_empty() {
+        text += "\n## Other hosted AI services that the code uses\n\nThey are no vendor's language models: nothing is claimed of what could replace \
+                 them.\n\n| service | places |\n|---|---|\n";
+        for service in &matrix.services {
+            let places = service.places.iter().map(|place| format!("{}:{}", place.path, place.line));
+            text += &row(&[service.name.clone(), places.collect::<Vec<_>>().join(", ")]);
+        }
+    }
     text += "\n## Alternatives\n\n| alternative | what it is | proof |\n|---|---|---|\n";
     for alternative in &matrix.alternatives {
         text += &row(&[alternative.name.clone(), about(alternative), proof_of(alternative)]);

@@ -108,3 +108,31 @@ fn a_client_that_branches_make_is_chosen_at_run_time_and_one_that_is_made_anew_l
         ["4 azure-openai ", "6 openai "]
     );
 }
+
+#[test]
+fn a_list_of_models_that_is_streamed_asks_none_and_a_model_does() {
+    check(
+        "A.java",
+        "import java.util.List;\nimport org.springframework.ai.chat.model.ChatModel;\nclass A {\n  \
+         Object all(List<ChatModel> chatModels) {\n    return chatModels.stream().toList();\n  }\n  \
+         Object one(ChatModel chatModel) {\n    return chatModel.stream(\"hi\");\n  }\n}\n",
+        "8 call chat unknown unknown certain streaming",
+    );
+}
+
+#[test]
+fn a_function_of_the_programs_own_plugin_is_no_call_and_memory_that_is_searched_embeds() {
+    let plugin =
+        ("ChatPlugin.cs", "class ChatPlugin {\n  [KernelFunction]\n  public string Chat(string ask) => ask;\n}\n");
+    let head = "using Microsoft.SemanticKernel;\nusing Microsoft.KernelMemory;\nclass C {\n  \
+                const string Own = nameof(ChatPlugin);\n  async Task Go(Kernel kernel, IKernelMemory memory) {\n";
+    let own = format!(
+        "{head}    KernelFunction? f = kernel.Plugins.GetFunction(Own, \"Chat\");\n    await kernel.InvokeAsync(f!, args);\n    \
+         await memory.SearchAsync(query);\n  }}\n}}\n"
+    );
+    super::check_files(&[plugin, ("C.cs", &own)], "C.cs:8 call embeddings unknown unknown certain");
+    let others = format!(
+        "{head}    KernelFunction? f = kernel.Plugins.GetFunction(\"Writer\", \"Summary\");\n    await kernel.InvokeAsync(f!, args);\n  }}\n}}\n"
+    );
+    super::check_files(&[plugin, ("C.cs", &others)], "C.cs:7 call chat unknown unknown certain");
+}
