@@ -1,7 +1,7 @@
 //! Sections of the way out and back: runbook, rollback, data, what stays, and the log of rehearsals.
 
 use super::Section;
-use super::facts::{DrillPart, ExitDrill, Leaving, day, ms};
+use super::facts::{DrillPart, ExitDrill, Leaving, RECORD_ALONE, day, ms};
 
 /// Drills that are shown; the audit has all.
 const MOST_DRILLS: usize = 10;
