@@ -21,31 +21,32 @@ impl Repository<'_> {
         let Some(own) = self.binding_at(file, name, chain.line).map(|at| &facts.bindings[at]) else {
             return Branches::new();
         };
-        let is_beside = |other: &Binding| {
-            (other.from, other.to, other.kind) == (own.from, own.to, own.kind) && other.line < own.line
-        };
         let is_variable = matches!(own.kind, BindingKind::Local | BindingKind::Field);
-        let others =
-            self.named(file, name).filter(|(_, other)| is_variable && is_beside(other)).map(|(_, other)| other);
+        let is_beside = |other: &Binding| {
+            (other.from, other.to, other.kind) == (own.from, own.to, own.kind) && other.line < own.line && is_variable
+        };
+        let others = self.named(file, name).filter(|(_, other)| other.value.is_some() && is_beside(other));
         let mut found = Branches::new();
-        // Of a name that is used between two of its values the later one holds.
-        let unused = |other: &&Binding| !is_used(facts.values.iter(), name, other.line + 1..own.line);
-        let mut others: Vec<&Binding> = others.collect();
-        if others.iter().any(|other| other.value.is_some()) {
-            others.retain(unused);
-        }
-        for value in others.into_iter().chain([own]).filter_map(|binding| binding.value.as_ref()) {
-            self.chosen(file, value, &mut found);
+        self.chosen(file, own.value.as_ref(), &mut found);
+        for (_, other) in others {
+            let mut more = Branches::new();
+            self.chosen(file, other.value.as_ref(), &mut more);
+            more.retain(|vendor, _| !found.contains_key(vendor));
+            // Of a name that is used between two of its values the later one holds.
+            if !more.is_empty() && !is_used(facts.values.iter(), name, other.line + 1..own.line) {
+                found.extend(more);
+            }
         }
         if found.len() < 2 { Branches::new() } else { found }
     }
 
     /// Whose services a value may be, of which there are several where it is a choice by itself.
-    fn chosen(&self, file: usize, value: &Value, found: &mut Branches) {
+    fn chosen(&self, file: usize, value: Option<&Value>, found: &mut Branches) {
+        let Some(value) = value else { return };
         if let Value::Chain(Chain { root: Root::Group(values), steps, .. }) = value
             && steps.is_empty()
         {
-            return values.iter().for_each(|value| self.chosen(file, value, found));
+            return values.iter().for_each(|value| self.chosen(file, Some(value), found));
         }
         if let State::Object(object) = self.value(file, value, 0)
             && !matches!(object.vendor, "-" | "unknown" | "openai-compatible")
