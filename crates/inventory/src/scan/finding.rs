@@ -275,7 +275,7 @@ pub struct Finding {
     /// Whose service.
     pub vendor: String,
     /// Of a call whose client is made in branches: whose services it is chosen among at run time.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[serde(default)]
     pub among: Vec<String>,
     /// The library; empty without one.
     pub sdk: String,

@@ -21,6 +21,13 @@ pub(super) fn table(made: &Matrix) -> String {
     if let Some(traffic) = &made.traffic {
         text += &format!("\n{}", traffic.words());
     }
+    for row in made.rows.iter().filter(|row| !row.note.is_empty()) {
+        text += &format!("\n{}: {}", row.id(), row.note);
+    }
+    for service in &made.services {
+        let places = service.places.iter().map(|place| format!("{}:{}", place.path, place.line));
+        text += &format!("\nother hosted AI service {}: {}", service.name, places.collect::<Vec<_>>().join(", "));
+    }
     let why: Vec<Vec<String>> = made.rows.iter().flat_map(why).collect();
     if !why.is_empty() {
         text += "\n\n";
