@@ -69,13 +69,18 @@
 
   // What somebody has typed stays when the forms are brought up to date around it.
   let typed = [];
+  let swapping = 0;
   const forms = () => [...document.querySelectorAll('#deeds form')];
   const keep = () => {
-    typed = forms().flatMap((form) => [...form.querySelectorAll('input:not([type="hidden"])')]
+    const now = forms().flatMap((form) => [...form.querySelectorAll('input:not([type="hidden"])')]
       .filter((field) => field.value || field === document.activeElement)
       .map((field) => [form.getAttribute('action'), field.name, field.value, field === document.activeElement]));
+    // Two parts may be brought up to date at once: what the one has emptied already is not forgotten by the other.
+    if (!swapping || now.length) typed = now;
+    swapping += 1;
   };
   const put = () => {
+    swapping = Math.max(0, swapping - 1);
     for (const [action, name, value, isFocused] of typed) {
       const form = forms().find((one) => one.getAttribute('action') === action);
       const field = form && form.elements.namedItem(name);
