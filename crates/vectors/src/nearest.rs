@@ -42,6 +42,13 @@ pub struct Hit {
     pub distance: f64,
 }
 
+impl Hit {
+    /// Nearest first, equals by falling identifier.
+    pub(crate) fn order(&self, other: &Hit) -> std::cmp::Ordering {
+        self.distance.total_cmp(&other.distance).then_with(|| other.id.cmp(&self.id))
+    }
+}
+
 /// What a search through everything found.
 #[derive(Debug, Clone, Default)]
 pub struct Nearest {
@@ -259,7 +266,7 @@ impl Kept {
 
     /// Sorts, and lets go of what is beyond the k-th and its ties.
     fn shrink(&mut self) {
-        self.hits.sort_by(|one, other| one.distance.total_cmp(&other.distance).then_with(|| other.id.cmp(&one.id)));
+        self.hits.sort_by(Hit::order);
         self.hits.dedup_by(|one, other| one.id == other.id && one.distance == other.distance);
         let Some(last) = self.k.checked_sub(1).and_then(|at| self.hits.get(at)) else { return };
         self.limit = last.distance + (TIE * last.distance.abs()).max(LEAST_TIE);

@@ -48,6 +48,20 @@ pub enum Partition {
     },
 }
 
+impl Partition {
+    /// The namespace, all identifiers, and the place of the first that was not read yet, of a store that is asked by identifiers alone.
+    pub(crate) fn ids(&self, doing: &str, after: Option<&Cursor>) -> Result<(&str, &[String], usize), Trouble> {
+        let Partition::Ids { namespace, ids } = self else {
+            return Err(Trouble::permanent(doing, "the journal has no identifiers for it"));
+        };
+        match after {
+            None => Ok((namespace, ids, 0)),
+            Some(Cursor::Offset(n)) => Ok((namespace, ids, usize::try_from(*n).unwrap_or(usize::MAX))),
+            Some(Cursor::Key(..)) => Err(Trouble::permanent(doing, "the journal has a key for it, not an offset")),
+        }
+    }
+}
+
 /// How far a partition has been read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -43,6 +43,24 @@ pub struct Which<'a> {
     pub limit: usize,
 }
 
+impl Which<'_> {
+    /// Those of a namespace's identifiers that are looked for, of a store that lists them whole and in an order of its own.
+    pub(crate) fn among(&self, mut ids: Vec<String>) -> Vec<String> {
+        ids.retain(|id| id.starts_with(self.prefix) && self.after.is_none_or(|after| id.as_str() > after));
+        ids.sort_unstable();
+        ids.truncate(self.limit);
+        ids
+    }
+}
+
+/// What the rows of a collection look like that is served only where Crossfade made it.
+pub(crate) fn served(doing: String, is_ours: bool, schema: &Schema) -> Result<Schema, Trouble> {
+    if is_ours {
+        return Ok(schema.clone());
+    }
+    Err(Trouble::permanent(doing, "Crossfade did not make it: `crossfade vectors copy` makes one that it serves"))
+}
+
 /// A store that an application's requests are answered from.
 pub trait Backend: Send {
     /// What its rows look like.

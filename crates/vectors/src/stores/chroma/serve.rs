@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::filter::condition;
 use super::{Chroma, RawRecords, record};
-use crate::facade::backend::{Ask, Backend, Which};
+use crate::facade::backend::{Ask, Backend, Which, served};
 use crate::facade::filter::Filter;
 use crate::nearest::Hit;
 use crate::retry::Trouble;
@@ -45,19 +45,12 @@ impl Backend for Chroma {
     fn shape(&mut self) -> Result<Schema, Trouble> {
         let doing = self.doing("serve");
         let open = self.open()?;
-        if open.is_ours {
-            Ok(open.schema.clone())
-        } else {
-            Err(Trouble::permanent(
-                doing,
-                "Crossfade did not make it: `crossfade vectors copy` makes one that it serves",
-            ))
-        }
+        served(doing, open.is_ours, &open.schema)
     }
 
     fn nearest(&mut self, ask: &Ask<'_>) -> Result<Vec<Hit>, Trouble> {
         let mut hits = self.found(ask.vector, ask.metric, ask.query, ask.filter, ask.k)?;
-        hits.sort_by(|one, other| one.distance.total_cmp(&other.distance).then_with(|| other.id.cmp(&one.id)));
+        hits.sort_by(Hit::order);
         Ok(hits)
     }
 
@@ -80,11 +73,8 @@ impl Backend for Chroma {
         let namespace = json!({record::NAMESPACE: which.namespace});
         let conditions = [Some(namespace), asked(&doing, which.filter)?].into_iter().flatten().collect();
         let keys = self.keys(&doing, conditions)?;
-        let mut ids: Vec<String> = keys.iter().map(|key| of_key(key).1).collect();
-        ids.retain(|id| id.starts_with(which.prefix) && which.after.is_none_or(|after| id.as_str() > after));
-        ids.sort_unstable();
-        ids.truncate(which.limit);
-        Ok(ids)
+        let ids = keys.iter().map(|key| of_key(key).1).collect();
+        Ok(which.among(ids))
     }
 
     fn put(&mut self, rows: &[Row]) -> Result<(), Trouble> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::filter::{both, condition, keys, quoted};
 use super::{Milvus, record};
-use crate::facade::backend::{Ask, Backend, Which};
+use crate::facade::backend::{Ask, Backend, Which, served};
 use crate::facade::filter::Filter;
 use crate::nearest::Hit;
 use crate::retry::Trouble;
@@ -24,21 +24,14 @@ impl Backend for Milvus {
     fn shape(&mut self) -> Result<Schema, Trouble> {
         let doing = self.doing("serve");
         let open = self.open()?;
-        if open.is_ours {
-            Ok(open.schema.clone())
-        } else {
-            Err(Trouble::permanent(
-                doing,
-                "Crossfade did not make it: `crossfade vectors copy` makes one that it serves",
-            ))
-        }
+        served(doing, open.is_ours, &open.schema)
     }
 
     fn nearest(&mut self, ask: &Ask<'_>) -> Result<Vec<Hit>, Trouble> {
         let doing = self.doing("search");
         let condition = asked(&doing, ask.filter)?;
         let mut hits = self.found(ask.vector, ask.metric, ask.query, &condition, ask.k)?;
-        hits.sort_by(|one, other| one.distance.total_cmp(&other.distance).then_with(|| other.id.cmp(&one.id)));
+        hits.sort_by(Hit::order);
         Ok(hits)
     }
 
@@ -59,11 +52,8 @@ impl Backend for Milvus {
         let doing = self.doing("list");
         let namespace = format!("{} == {}", record::NAMESPACE, quoted(which.namespace));
         let condition = both(&namespace, &asked(&doing, which.filter)?);
-        let mut ids: Vec<String> = self.keys(&doing, &condition)?.iter().map(|key| of_key(key).1).collect();
-        ids.retain(|id| id.starts_with(which.prefix) && which.after.is_none_or(|after| id.as_str() > after));
-        ids.sort_unstable();
-        ids.truncate(which.limit);
-        Ok(ids)
+        let ids = self.keys(&doing, &condition)?.iter().map(|key| of_key(key).1).collect();
+        Ok(which.among(ids))
     }
 
     fn put(&mut self, rows: &[Row]) -> Result<(), Trouble> {

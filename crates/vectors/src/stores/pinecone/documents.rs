@@ -309,16 +309,7 @@ impl Source for Documents {
 
     fn read(&mut self, partition: &Partition, after: Option<&Cursor>, budget: Budget) -> Result<Page, Trouble> {
         let doing = self.doing("read");
-        let Partition::Ids { namespace, ids } = partition else {
-            return Err(Trouble::permanent(doing, "the journal has no identifiers for it"));
-        };
-        let begin = match after {
-            Some(Cursor::Offset(n)) => usize::try_from(*n).unwrap_or(usize::MAX),
-            Some(Cursor::Key(..)) => {
-                return Err(Trouble::permanent(doing, "the journal has a key for it, not an offset"));
-            }
-            None => 0,
-        };
+        let (namespace, ids, begin) = partition.ids(&doing, after)?;
         let ours = self.ours()?;
         let dims = ours.as_ref().and_then(|schema| beside::embedding(schema)).map_or(1024, |(_, shape)| shape.dims);
         let n_fit = budget.n_bytes.min(MAX_READ.n_bytes) / (dims * 4 + 512);

@@ -41,7 +41,7 @@ impl Backend for Postgres {
         let hits = found.iter().map(|row| Hit { id: row.get(0), distance: row.get(1) });
         // The angle of a zero vector is no number.
         let mut hits: Vec<Hit> = hits.filter(|hit| !hit.distance.is_nan()).collect();
-        hits.sort_by(|one, other| one.distance.total_cmp(&other.distance).then_with(|| other.id.cmp(&one.id)));
+        hits.sort_by(Hit::order);
         Ok(hits)
     }
 

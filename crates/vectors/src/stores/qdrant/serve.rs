@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::filter::condition;
 use super::{Qdrant, Said, point, read_json};
-use crate::facade::backend::{Ask, Backend, Which};
+use crate::facade::backend::{Ask, Backend, Which, served};
 use crate::facade::filter::Filter;
 use crate::nearest::Hit;
 use crate::retry::Trouble;
@@ -75,19 +75,12 @@ impl Backend for Qdrant {
     fn shape(&mut self) -> Result<Schema, Trouble> {
         let doing = self.doing("serve");
         let open = self.open()?;
-        if open.is_ours {
-            Ok(open.schema.clone())
-        } else {
-            Err(Trouble::permanent(
-                doing,
-                "Crossfade did not make it: `crossfade vectors copy` makes one that it serves",
-            ))
-        }
+        served(doing, open.is_ours, &open.schema)
     }
 
     fn nearest(&mut self, ask: &Ask<'_>) -> Result<Vec<Hit>, Trouble> {
         let mut hits = self.found(ask)?;
-        hits.sort_by(|one, other| one.distance.total_cmp(&other.distance).then_with(|| other.id.cmp(&one.id)));
+        hits.sort_by(Hit::order);
         Ok(hits)
     }
 
@@ -113,11 +106,8 @@ impl Backend for Qdrant {
         let doing = self.doing("list");
         let conditions = [Some(Self::of_namespace(which.namespace)), asked(&doing, which.filter)?];
         let conditions: Vec<Value> = conditions.into_iter().flatten().collect();
-        let mut ids: Vec<String> = self.listed(&doing, &conditions)?.into_iter().map(|(_, id)| id).collect();
-        ids.retain(|id| id.starts_with(which.prefix) && which.after.is_none_or(|after| id.as_str() > after));
-        ids.sort_unstable();
-        ids.truncate(which.limit);
-        Ok(ids)
+        let ids = self.listed(&doing, &conditions)?.into_iter().map(|(_, id)| id).collect();
+        Ok(which.among(ids))
     }
 
     fn put(&mut self, rows: &[Row]) -> Result<(), Trouble> {
