@@ -319,6 +319,30 @@ const ASKED: [&str; 11] = [
 ];
 
 impl Finding {
+    /// A place of which no more is known than this, for certain.
+    pub(super) fn plain(path: &str, line: u32, kind: Kind, (operation, vendor): (&str, &str), seen: String) -> Finding {
+        Finding {
+            path: path.to_owned(),
+            line,
+            kind,
+            operation: operation.to_owned(),
+            vendor: vendor.to_owned(),
+            among: Vec::new(),
+            sdk: String::new(),
+            version: None,
+            model: Model::default(),
+            parameters: Vec::new(),
+            flags: Flags::default(),
+            confidence: Confidence::Certain,
+            seen,
+            prompt: None,
+            response: Vec::new(),
+            owners: Vec::new(),
+            owners_from: None,
+            sunsets: Vec::new(),
+        }
+    }
+
     /// Whether it is a call that some model answers.
     #[must_use]
     pub fn asks_a_model(&self) -> bool {

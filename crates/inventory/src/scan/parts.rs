@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use super::finding::{Confidence, Finding, Flags, Kind, Model};
+use super::finding::{Confidence, Finding, Flags, Kind};
 
 /// How a part with an image is written: by its type, or by what makes it.
 const PATTERN: &str = r#"(?x)
@@ -45,25 +45,11 @@ pub(super) fn of(path: &str, text: &str) -> Vec<Finding> {
 }
 
 fn part_at(path: &str, line: u32, seen: &str) -> Finding {
+    let seen = seen.split_whitespace().collect::<Vec<_>>().join(" ");
     Finding {
-        path: path.to_owned(),
-        line,
-        kind: Kind::Part,
-        operation: "chat".to_owned(),
-        vendor: "-".to_owned(),
-        among: Vec::new(),
-        sdk: String::new(),
-        version: None,
-        model: Model::default(),
-        parameters: Vec::new(),
         flags: Flags { vision: true, ..Flags::default() },
         confidence: Confidence::Likely,
-        seen: seen.split_whitespace().collect::<Vec<_>>().join(" "),
-        prompt: None,
-        response: Vec::new(),
-        owners: Vec::new(),
-        owners_from: None,
-        sunsets: Vec::new(),
+        ..Finding::plain(path, line, Kind::Part, ("chat", "-"), seen)
     }
 }
 

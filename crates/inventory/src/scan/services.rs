@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use super::finding::{Confidence, Finding, Flags, Kind, Model};
+use super::finding::{Finding, Kind};
 
 /// What a service is called, what a file has to name for it, and how it is used.
 const SERVICES: [(&str, &str, &str); 8] = [
@@ -61,26 +61,8 @@ pub(super) fn of(path: &str, text: &str) -> Vec<Finding> {
 }
 
 fn service(path: &str, line: u32, name: &str, seen: &str) -> Finding {
-    Finding {
-        path: path.to_owned(),
-        line,
-        kind: Kind::Service,
-        operation: "client".to_owned(),
-        vendor: name.to_owned(),
-        among: Vec::new(),
-        sdk: String::new(),
-        version: None,
-        model: Model::default(),
-        parameters: Vec::new(),
-        flags: Flags::default(),
-        confidence: Confidence::Certain,
-        seen: seen.trim_end_matches(['(', '<']).split_whitespace().collect::<Vec<_>>().join(" "),
-        prompt: None,
-        response: Vec::new(),
-        owners: Vec::new(),
-        owners_from: None,
-        sunsets: Vec::new(),
-    }
+    let seen = seen.trim_end_matches(['(', '<']).split_whitespace().collect::<Vec<_>>().join(" ");
+    Finding::plain(path, line, Kind::Service, ("client", name), seen)
 }
 
 #[cfg(test)]

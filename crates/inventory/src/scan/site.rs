@@ -24,7 +24,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use super::facts::{Chain, Root, Step, Value};
-use super::finding::{Confidence, Finding, Flags, Kind, Model};
+use super::finding::{Confidence, Finding, Kind, Model};
 use super::link::{Branches, Hit, Repository};
 use super::rules::Rules;
 
@@ -206,25 +206,7 @@ impl<'r> Visitor<'r> {
     }
 
     fn plain(&self, kind: Kind, line: u32, operation: &str, vendor: &str, seen: &str) -> Finding {
-        Finding {
-            path: self.repository.files()[self.file].path.to_owned(),
-            line,
-            kind,
-            operation: operation.to_owned(),
-            vendor: vendor.to_owned(),
-            among: Vec::new(),
-            sdk: String::new(),
-            version: None,
-            model: Model::default(),
-            parameters: Vec::new(),
-            flags: Flags::default(),
-            confidence: Confidence::Certain,
-            seen: seen.chars().take(120).collect(),
-            prompt: None,
-            response: Vec::new(),
-            owners: Vec::new(),
-            owners_from: None,
-            sunsets: Vec::new(),
-        }
+        let path = &self.repository.files()[self.file].path;
+        Finding::plain(path, line, kind, (operation, vendor), seen.chars().take(120).collect())
     }
 }

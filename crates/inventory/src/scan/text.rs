@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use super::finding::{Confidence, Finding, Flags, Kind, Model, ModelFrom};
+use super::finding::{Confidence, Finding, Kind, Model, ModelFrom};
 use super::{hosts, models};
 
 /// Settings of the environment that libraries and frameworks read, and whose service they are for.
@@ -294,31 +294,13 @@ pub(crate) fn masked(text: &str) -> String {
 }
 
 fn found(path: &str, line: u32, (kind, operation, vendor, model): Said, seen: String) -> Finding {
-    Finding {
-        path: path.to_owned(),
-        line,
-        kind,
-        operation: operation.to_owned(),
-        vendor: vendor.to_owned(),
-        among: Vec::new(),
-        sdk: String::new(),
-        version: None,
-        model,
-        parameters: Vec::new(),
-        flags: Flags::default(),
-        confidence: match (kind, vendor) {
-            // What one's own machine is told is no vendor's.
-            (Kind::Setting, "self-hosted" | "-") => Confidence::Possible,
-            (Kind::Model, _) => Confidence::Likely,
-            _ => Confidence::Certain,
-        },
-        seen,
-        prompt: None,
-        response: Vec::new(),
-        owners: Vec::new(),
-        owners_from: None,
-        sunsets: Vec::new(),
-    }
+    let confidence = match (kind, vendor) {
+        // What one's own machine is told is no vendor's.
+        (Kind::Setting, "self-hosted" | "-") => Confidence::Possible,
+        (Kind::Model, _) => Confidence::Likely,
+        _ => Confidence::Certain,
+    };
+    Finding { model, confidence, ..Finding::plain(path, line, kind, (operation, vendor), seen) }
 }
 
 #[cfg(test)]
