@@ -493,7 +493,9 @@ fn calls(database: &Database, rows: &mut Rows) -> Result<(), Stop> {
 
 fn of_rollouts(database: &Database, config: &Config, rows: &mut Rows) -> Result<(), Stop> {
     let wanted: BTreeSet<&String> = rows.settings.moves.iter().filter_map(|mv| mv.rollout.as_ref()).collect();
-    for row in database.load_rollouts().map_err(Stop::failed)? {
+    let all = database.load_rollouts().map_err(Stop::failed)?;
+    let names: Vec<String> = all.iter().map(|row| row.name.clone()).collect();
+    for row in all {
         if !wanted.contains(&row.name) {
             continue;
         }
@@ -511,8 +513,8 @@ fn of_rollouts(database: &Database, config: &Config, rows: &mut Rows) -> Result<
         });
     }
     let same: BTreeSet<&String> = rows.settings.moves.iter().filter_map(|mv| mv.fingerprint.as_ref()).collect();
-    for row in database.load_rollouts().map_err(Stop::failed)? {
-        let filed = database.filed(&row.name).map_err(Stop::failed)?.into_iter();
+    for name in names {
+        let filed = database.filed(&name).map_err(Stop::failed)?.into_iter();
         let counts = |row: &store::FiledRow| {
             wanted.contains(&row.rollout) || row.fingerprint.as_ref().is_some_and(|one| same.contains(one))
         };
